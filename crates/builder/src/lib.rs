@@ -1,0 +1,1 @@
+//! Turns a labelled issue into a proposal.

@@ -1,0 +1,1 @@
+//! JetStream: streams, publishing, consuming, leases, journal and spool.

@@ -1,0 +1,55 @@
+//! The key-value buckets.
+
+use std::time::Duration;
+
+use crate::id::{EffectId, IssueNumber, JobId, RepoName};
+
+/// A bucket's definition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BucketDefinition {
+    /// Its name; the stream behind it is `KV_<name>`.
+    pub name: &'static str,
+    /// How long a value is kept after its last change; `None`: for good.
+    pub max_age: Option<Duration>,
+    /// The most bytes it may hold.
+    pub max_bytes: i64,
+}
+
+const fn days(n: u64) -> Duration {
+    Duration::from_secs(n * 24 * 60 * 60)
+}
+const GIB: i64 = 1 << 30;
+
+/// The state of every job, by job id.
+pub const JOBS: BucketDefinition =
+    BucketDefinition { name: "booty_jobs", max_age: Some(days(30)), max_bytes: GIB };
+
+/// Who holds which message or issue, until when, and with which fencing token.
+pub const LEASES: BucketDefinition =
+    BucketDefinition { name: "booty_leases", max_age: None, max_bytes: GIB };
+
+/// Which delivery brought a body first, by the body's sha256. A day longer than the inbox.
+pub const BODIES: BucketDefinition =
+    BucketDefinition { name: "booty_bodies", max_age: Some(days(8)), max_bytes: GIB };
+
+/// What forge intended and did, by effect id.
+pub const EFFECTS: BucketDefinition =
+    BucketDefinition { name: "booty_effects", max_age: Some(days(30)), max_bytes: GIB };
+
+/// All buckets.
+pub const ALL: [BucketDefinition; 4] = [JOBS, LEASES, BODIES, EFFECTS];
+
+/// Key of a job in [`JOBS`].
+pub fn job_key(job: &JobId) -> String {
+    crate::token::encode(job.as_str())
+}
+
+/// Key of an effect in [`EFFECTS`].
+pub fn effect_key(effect: &EffectId) -> String {
+    effect.to_string()
+}
+
+/// Key of the one active job that an issue may have, in [`LEASES`].
+pub fn issue_claim_key(repo: &RepoName, issue: IssueNumber) -> String {
+    format!("issue.{}.{issue}", repo.token())
+}

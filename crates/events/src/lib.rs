@@ -1,0 +1,20 @@
+#![doc = include_str!("../README.md")]
+
+pub mod bucket;
+pub mod header;
+pub mod id;
+pub mod stream;
+pub mod subject;
+mod token;
+
+/// The generated messages of `proto/booty/v1`.
+#[allow(missing_docs, clippy::all, clippy::pedantic, clippy::unwrap_used, unreachable_pub)]
+pub mod v1 {
+    include!(concat!(env!("OUT_DIR"), "/booty.v1.rs"));
+    include!(concat!(env!("OUT_DIR"), "/booty.v1.serde.rs"));
+}
+
+pub use id::{CommitSha, DeliveryId, EffectId, InvalidId, IssueNumber, JobId, RepoName, TraceId};
+pub use pbjson_types::Timestamp;
+pub use prost::Message;
+pub use subject::{Lane, Service};

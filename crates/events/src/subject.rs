@@ -1,0 +1,204 @@
+//! Every subject that Booty publishes on or listens to.
+
+use std::fmt;
+
+use crate::{
+    id::{DeliveryId, EffectId, JobId},
+    token,
+};
+
+/// A part of Booty that takes messages under its own name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum Service {
+    Ingress,
+    Builder,
+    Verifier,
+    Observability,
+    Tracker,
+    Forge,
+    Ops,
+}
+
+impl Service {
+    /// The name in subjects, durables, logs and on the command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ingress => "ingress",
+            Self::Builder => "builder",
+            Self::Verifier => "verifier",
+            Self::Observability => "observability",
+            Self::Tracker => "tracker",
+            Self::Forge => "forge",
+            Self::Ops => "ops",
+        }
+    }
+}
+
+impl fmt::Display for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How urgent an effect is. Forge empties a lane before it looks at the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Lane {
+    /// Check runs: people wait for them before they merge.
+    Check,
+    /// What came of a job: pull requests, labels, comments.
+    Outcome,
+    /// New issues: they come in bursts and can wait.
+    Issue,
+}
+
+impl Lane {
+    /// All lanes, the most urgent first.
+    pub const ALL: [Self; 3] = [Self::Check, Self::Outcome, Self::Issue];
+
+    /// The token in subjects.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Check => "check",
+            Self::Outcome => "outcome",
+            Self::Issue => "issue",
+        }
+    }
+}
+
+impl fmt::Display for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// `booty.inbox.github.<event>.<action>.<delivery>`: a verified delivery of GitHub's.
+pub fn inbox_github(event: &str, action: Option<&str>, delivery: &DeliveryId) -> String {
+    let event = token::encode(event);
+    let action = token::encode_optional(action);
+    format!("booty.inbox.github.{event}.{action}.{}", token::encode(delivery.as_str()))
+}
+
+/// The filter for one event and action, or for all actions of the event.
+pub fn inbox_github_filter(event: &str, action: Option<&str>) -> String {
+    let event = token::encode(event);
+    match action {
+        Some(action) => format!("booty.inbox.github.{event}.{}.*", token::encode(action)),
+        None => format!("booty.inbox.github.{event}.*.*"),
+    }
+}
+
+/// The filter that finds a delivery by its id alone.
+pub fn inbox_github_delivery(delivery: &DeliveryId) -> String {
+    format!("booty.inbox.github.*.*.{}", token::encode(delivery.as_str()))
+}
+
+/// What the subject of a [`inbox_github`] message says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InboxGithub {
+    /// `issues`, `pull_request`, …
+    pub event: String,
+    /// `None` for events without actions.
+    pub action: Option<String>,
+    /// The sender's id of the delivery.
+    pub delivery: DeliveryId,
+}
+
+/// Reads a subject made by [`inbox_github`]; `None` for any other.
+pub fn parse_inbox_github(subject: &str) -> Option<InboxGithub> {
+    let mut tokens = subject.strip_prefix("booty.inbox.github.")?.split('.');
+    let (event, action, delivery) = (tokens.next()?, tokens.next()?, tokens.next()?);
+    if tokens.next().is_some() {
+        return None;
+    }
+    Some(InboxGithub {
+        event: token::decode(event)?,
+        action: if action == token::ABSENT { None } else { Some(token::decode(action)?) },
+        delivery: token::decode(delivery)?.parse().ok()?,
+    })
+}
+
+/// `booty.event.<service>.<what>.<key>`: a fact. `key` makes it happen once: job and step.
+pub fn event(service: Service, what: &str, key: &str) -> String {
+    format!("booty.event.{service}.{}.{}", token::encode(what), token::encode(key))
+}
+
+/// The filter for one kind of fact of a service's.
+pub fn event_filter(service: Service, what: &str) -> String {
+    format!("booty.event.{service}.{}.*", token::encode(what))
+}
+
+/// `booty.effect.<lane>.<kind>.<effect id>`: a wanted write.
+pub fn effect(lane: Lane, kind: &str, id: &EffectId) -> String {
+    format!("booty.effect.{lane}.{}.{id}", token::encode(kind))
+}
+
+/// The same write asked for again by a later holder of the job, because forge refuses the first
+/// asking once its lease is stale.
+pub fn effect_again(lane: Lane, kind: &str, id: &EffectId, lease_token: u64) -> String {
+    format!("{}.l{lease_token}", effect(lane, kind, id))
+}
+
+/// The filters for all writes of a lane, repeated ones included.
+pub fn effect_filter(lane: Lane) -> String {
+    format!("booty.effect.{lane}.>")
+}
+
+/// `booty.journal.<job>`: the steps of a job, in order.
+pub fn journal(job: &JobId) -> String {
+    format!("booty.journal.{}", token::encode(job.as_str()))
+}
+
+/// `booty.spool.<service>.<reason>.<stream>-<sequence>`: a message that a service gave up on.
+pub fn spool(service: Service, reason: &str, stream: &str, sequence: u64) -> String {
+    format!("booty.spool.{service}.{}.{stream}-{sequence}", token::encode(reason))
+}
+
+/// `booty.replay.<service>.<id>.<spool sequence>`: a spooled message, for the one service that
+/// failed on it. `id` is the original's `<stream>-<sequence>`.
+pub fn replay(service: Service, id: &str, spool_sequence: u64) -> String {
+    format!("booty.replay.{service}.{}.{spool_sequence}", token::encode(id))
+}
+
+/// The filter for a service's own replays.
+pub fn replay_filter(service: Service) -> String {
+    format!("booty.replay.{service}.>")
+}
+
+/// Readers ask forge here for a token that can only read one repository.
+pub const RPC_FORGE_READ_TOKEN: &str = "booty.rpc.forge.read_token";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_inbox_subject_says_what_it_was_made_from() {
+        let delivery: DeliveryId = "72d3162e-cc78-11e3-81ab-4c9367dc0958".parse().unwrap();
+        let subject = inbox_github("issues", Some("labeled"), &delivery);
+        assert_eq!(
+            subject,
+            "booty.inbox.github.issues.labeled.72d3162e-cc78-11e3-81ab-4c9367dc0958"
+        );
+        let parsed = parse_inbox_github(&subject).unwrap();
+        assert_eq!((parsed.event.as_str(), parsed.action.as_deref()), ("issues", Some("labeled")));
+        assert_eq!(parsed.delivery, delivery);
+
+        let push = inbox_github("push", None, &delivery);
+        assert_eq!(parse_inbox_github(&push).unwrap().action, None);
+        assert_eq!(parse_inbox_github("booty.inbox.github.issues.labeled"), None);
+    }
+
+    #[test]
+    fn no_text_from_outside_adds_a_level_or_a_wildcard() {
+        let delivery: DeliveryId = "d".parse().unwrap();
+        let subject = inbox_github("issues", Some("a.*.>"), &delivery);
+        assert_eq!(subject.split('.').count(), 6);
+        assert!(!subject.contains(['*', '>']));
+        assert_eq!(
+            parse_inbox_github(&subject).unwrap().action.as_deref(),
+            Some("a.*.>"),
+            "and it can be read back"
+        );
+    }
+}

@@ -1,0 +1,1 @@
+//! Applies effects to GitHub, once; the only writer.

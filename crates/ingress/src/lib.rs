@@ -1,0 +1,1 @@
+//! Verifies webhooks and makes them durable; the only door to the internet.

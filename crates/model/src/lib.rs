@@ -1,0 +1,1 @@
+//! One trait over model providers, and a model that answers from a file.

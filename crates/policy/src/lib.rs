@@ -1,0 +1,1 @@
+//! What a repository may ask and a change may touch; pure functions.

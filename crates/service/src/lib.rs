@@ -1,0 +1,1 @@
+//! Run kit of every service: settings, signals, task policies, admin endpoints, exit codes.

@@ -1,0 +1,1 @@
+//! A GitHub to test against: REST, Git Data, deliveries, git over HTTP, faults on demand.

@@ -1,0 +1,1 @@
+//! Git without git: mirrors, checkouts, change sets.
