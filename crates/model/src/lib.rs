@@ -1,1 +1,25 @@
-//! One trait over model providers, and a model that answers from a file.
+#![doc = include_str!("../README.md")]
+
+mod error;
+mod message;
+mod open;
+pub mod scripted;
+
+use async_trait::async_trait;
+
+pub use error::{Class, Error};
+pub use message::{Answer, Message, Part, Request, StopReason, ToolResult, ToolSpec, Usage};
+pub use open::{KNOWN_PROVIDERS, Options, open};
+
+/// Something that answers requests.
+#[async_trait]
+pub trait Model: Send + Sync {
+    /// `provider:name`, for logs, spans and prices.
+    fn name(&self) -> &str;
+
+    /// Asks once.
+    ///
+    /// # Errors
+    /// [`Error::class`] says whether the same request may be asked again.
+    async fn answer(&self, request: &Request) -> Result<Answer, Error>;
+}
