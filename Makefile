@@ -1,0 +1,42 @@
+# `make help` lists what there is.
+SHELL := /bin/bash
+export PATH := $(CURDIR)/.tools/bin:$(PATH)
+BOOTY := target/debug/booty
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test verify lint docs bench contract clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Bring nats-server and bubblewrap when they are missing
+	@scripts/setup.sh
+
+build: ## Build the booty program (target/debug/booty)
+	@cargo build --quiet -p booty
+
+demo: setup build ## A labelled issue becomes a draft pull request, here, with no account; CHAOS=1 kills processes on the way
+	@$(BOOTY) demo $(if $(filter-out 0,$(CHAOS)),--chaos)
+
+test: setup ## Run all tests
+	@scripts/test.sh
+
+verify: setup lint test ## What CI runs: formatting, lints, dependency rules, all tests
+
+lint:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	@if command -v cargo-deny >/dev/null; then cargo deny --offline check bans licenses sources; \
+	 else echo "lint: cargo-deny is not installed; bans on crates are still checked by the tests"; fi
+
+docs: build ## Write the generated parts of docs/ anew
+	@$(BOOTY) docs configuration > docs/CONFIGURATION.md
+
+bench: setup ## Measure ingress side by side with a probe that only checks the HMAC and publishes
+	cargo run --release --quiet -p booty-ingress --example bench
+
+contract: ## Check the simulator's traffic against GitHub's published OpenAPI (needs npm and pip)
+	@scripts/contract.sh
+
+clean: ## Remove everything that was built or downloaded
+	rm -rf target .tools .booty
