@@ -1,1 +1,19 @@
-//! GitHub as a client sees it: reads, tokens, pace, webhook signatures and payloads.
+#![doc = include_str!("../README.md")]
+
+mod cache;
+mod client;
+mod endpoint;
+mod error;
+mod limits;
+pub mod object;
+pub mod pace;
+pub mod payload;
+mod reads;
+pub mod signature;
+pub mod token;
+
+pub use client::{Client, ClientSettings, Page, Response};
+pub use endpoint::Endpoint;
+pub use error::{Call, Error, Kind, ValidationError};
+pub use reads::Since;
+pub use token::{Scope, StaticToken, TokenError, TokenSource};

@@ -1,0 +1,215 @@
+//! What GitHub's REST API answers, as far as Booty reads it.
+
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+
+/// An account.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[allow(missing_docs)]
+pub struct User {
+    #[serde(default)]
+    pub id: u64,
+    pub login: String,
+    /// `User`, `Bot`, `Organization`.
+    #[serde(default, rename = "type")]
+    pub kind: String,
+}
+
+/// A label.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[allow(missing_docs)]
+pub struct Label {
+    pub name: String,
+    #[serde(default)]
+    pub color: String,
+    #[serde(default)]
+    pub description: Option<String>,
+}
+
+/// An issue, or a pull request seen as one.
+#[derive(Debug, Clone, Deserialize)]
+#[allow(missing_docs)]
+pub struct Issue {
+    pub number: u64,
+    #[serde(default)]
+    pub html_url: String,
+    #[serde(default)]
+    pub title: String,
+    #[serde(default)]
+    pub body: Option<String>,
+    /// `open` or `closed`.
+    #[serde(default)]
+    pub state: String,
+    #[serde(default)]
+    pub labels: Vec<Label>,
+    #[serde(default)]
+    pub user: Option<User>,
+    #[serde(default)]
+    pub locked: bool,
+    #[serde(default)]
+    pub created_at: Option<DateTime<Utc>>,
+    #[serde(default)]
+    pub updated_at: Option<DateTime<Utc>>,
+    #[serde(default)]
+    pub pull_request: Option<serde::de::IgnoredAny>,
+}
+
+/// A repository.
+#[derive(Debug, Clone, Deserialize)]
+#[allow(missing_docs)]
+pub struct Repository {
+    pub id: u64,
+    pub full_name: String,
+    #[serde(default)]
+    pub default_branch: String,
+    #[serde(default)]
+    pub clone_url: String,
+    #[serde(default)]
+    pub private: bool,
+    #[serde(default)]
+    pub archived: bool,
+    #[serde(default)]
+    pub fork: bool,
+}
+
+/// What an account may do in a repository.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Permission {
+    /// `admin`, `write`, `read` or `none`; custom roles are shown as the nearest of these.
+    pub permission: String,
+}
+
+impl Permission {
+    /// Whether the account may push.
+    pub fn can_write(&self) -> bool {
+        matches!(self.permission.as_str(), "admin" | "maintain" | "write")
+    }
+}
+
+/// A pull request.
+#[derive(Debug, Clone, Deserialize)]
+#[allow(missing_docs)]
+pub struct PullRequest {
+    pub number: u64,
+    #[serde(default)]
+    pub html_url: String,
+    #[serde(default)]
+    pub title: String,
+    #[serde(default)]
+    pub body: Option<String>,
+    /// `open` or `closed`.
+    #[serde(default)]
+    pub state: String,
+    #[serde(default)]
+    pub draft: bool,
+    #[serde(default)]
+    pub merged_at: Option<DateTime<Utc>>,
+    #[serde(default)]
+    pub user: Option<User>,
+    pub head: Tip,
+    pub base: Tip,
+    #[serde(default)]
+    pub labels: Vec<Label>,
+    #[serde(default)]
+    pub created_at: Option<DateTime<Utc>>,
+}
+
+/// One side of a pull request.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[allow(missing_docs)]
+pub struct Tip {
+    #[serde(rename = "ref")]
+    pub branch: String,
+    pub sha: String,
+    /// `owner:branch`.
+    #[serde(default)]
+    pub label: Option<String>,
+}
+
+/// A comment on an issue or pull request.
+#[derive(Debug, Clone, Deserialize)]
+#[allow(missing_docs)]
+pub struct Comment {
+    pub id: u64,
+    #[serde(default)]
+    pub html_url: String,
+    #[serde(default)]
+    pub body: Option<String>,
+    #[serde(default)]
+    pub user: Option<User>,
+    #[serde(default)]
+    pub created_at: Option<DateTime<Utc>>,
+}
+
+/// Something that happened to an issue.
+#[derive(Debug, Clone, Deserialize)]
+#[allow(missing_docs)]
+pub struct IssueEvent {
+    pub id: u64,
+    /// `labeled`, `unlabeled`, `closed`, …
+    pub event: String,
+    #[serde(default)]
+    pub actor: Option<User>,
+    #[serde(default)]
+    pub label: Option<Label>,
+}
+
+/// A branch or tag.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[allow(missing_docs)]
+pub struct GitRef {
+    /// `refs/heads/…`
+    #[serde(rename = "ref")]
+    pub name: String,
+    pub object: GitObject,
+}
+
+/// What a ref points to.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[allow(missing_docs)]
+pub struct GitObject {
+    pub sha: String,
+    #[serde(default, rename = "type")]
+    pub kind: String,
+}
+
+/// An object of the Git Data API of which only the name matters.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[allow(missing_docs)]
+pub struct Sha {
+    pub sha: String,
+}
+
+/// A commit as Git has it.
+#[derive(Debug, Clone, Deserialize)]
+#[allow(missing_docs)]
+pub struct GitCommit {
+    pub sha: String,
+    pub tree: Sha,
+    #[serde(default)]
+    pub message: String,
+    #[serde(default)]
+    pub parents: Vec<Sha>,
+}
+
+/// A commit as GitHub has it: with the account that its author's address belongs to.
+#[derive(Debug, Clone, Deserialize)]
+#[allow(missing_docs)]
+pub struct Commit {
+    pub sha: String,
+    pub commit: CommitText,
+    /// `None` when the address belongs to nobody.
+    #[serde(default)]
+    pub author: Option<User>,
+    #[serde(default)]
+    pub parents: Vec<Sha>,
+}
+
+/// The Git half of a [`Commit`].
+#[derive(Debug, Clone, Deserialize)]
+#[allow(missing_docs)]
+pub struct CommitText {
+    #[serde(default)]
+    pub message: String,
+    pub tree: Sha,
+}

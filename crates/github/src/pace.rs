@@ -1,0 +1,204 @@
+//! How fast one serial writer may go.
+//!
+//! GitHub asks for a second between writes when there are many, and stops who creates content (issues,
+//! pull requests, comments: what notifies people) faster than about 80 a minute or 500 an hour. The
+//! usual settings stay below.
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+/// What a write is, to the limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Write {
+    /// Notifies people: an issue, a pull request, a comment.
+    Content,
+    /// Everything else.
+    Other,
+}
+
+/// At most `count` in any `window`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// How many.
+    pub count: usize,
+    /// In how long.
+    pub window: Duration,
+}
+
+/// The paces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaceSettings {
+    /// The time between two writes under pressure.
+    pub spacing: Duration,
+    /// How many writes may be saved up in quiet times and then go without spacing.
+    pub burst: u32,
+    /// The limits on content.
+    pub content: Vec<Limit>,
+}
+
+impl Default for PaceSettings {
+    fn default() -> Self {
+        Self {
+            spacing: Duration::from_secs(1),
+            burst: 20,
+            content: vec![
+                Limit { count: 60, window: Duration::from_secs(60) },
+                Limit { count: 400, window: Duration::from_secs(60 * 60) },
+            ],
+        }
+    }
+}
+
+impl PaceSettings {
+    /// The same paces in a world whose clock runs `factor` times as fast.
+    pub fn scaled(mut self, factor: u32) -> Self {
+        self.spacing /= factor;
+        for limit in &mut self.content {
+            limit.window /= factor;
+        }
+        self
+    }
+}
+
+/// The writer's pace. Asked before each write.
+pub struct Pace {
+    settings: PaceSettings,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// When the next write would be due if none had been saved up; lies in the past in quiet times.
+    due: Option<Instant>,
+    content: VecDeque<Instant>,
+}
+
+impl Pace {
+    /// Starts with a full burst and nothing written.
+    pub fn new(settings: PaceSettings) -> Self {
+        Self { settings, state: Mutex::default() }
+    }
+
+    /// Takes a place for a write at `now`, or says how long none is free.
+    pub fn take(&self, now: Instant, write: Write) -> Result<(), Duration> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let wait = self.left(&mut state, now, write);
+        if !wait.is_zero() {
+            return Err(wait);
+        }
+        let saved = self.settings.spacing * self.settings.burst;
+        let earliest = now.checked_sub(saved).unwrap_or(now);
+        state.due = Some(state.due.unwrap_or(earliest).max(earliest) + self.settings.spacing);
+        if write == Write::Content {
+            state.content.push_back(now);
+        }
+        Ok(())
+    }
+
+    /// Waits for a place for up to `patience`; `Err` is the longer wait that it would take, and
+    /// then no place was taken.
+    pub async fn wait(&self, write: Write, patience: Duration) -> Result<(), Duration> {
+        let start = Instant::now();
+        loop {
+            let now = Instant::now();
+            match self.take(now, write) {
+                Ok(()) => return Ok(()),
+                Err(wait) if now + wait > start + patience => return Err(wait),
+                Err(wait) => tokio::time::sleep(wait).await,
+            }
+        }
+    }
+
+    fn left(&self, state: &mut State, now: Instant, write: Write) -> Duration {
+        let mut until = state.due.unwrap_or(now);
+        if write == Write::Content {
+            let longest = self.settings.content.iter().map(|l| l.window).max().unwrap_or_default();
+            while state.content.front().is_some_and(|at| *at + longest <= now) {
+                state.content.pop_front();
+            }
+            for limit in &self.settings.content {
+                // The one that has to leave the window before another may enter.
+                let oldest = state.content.len().checked_sub(limit.count);
+                if let Some(at) = oldest.and_then(|i| state.content.get(i)) {
+                    until = until.max(*at + limit.window);
+                }
+            }
+        }
+        until.saturating_duration_since(now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn settings(spacing_ms: u64, burst: u32, content: &[(usize, u64)]) -> PaceSettings {
+        PaceSettings {
+            spacing: Duration::from_millis(spacing_ms),
+            burst,
+            content: content
+                .iter()
+                .map(|(count, ms)| Limit { count: *count, window: Duration::from_millis(*ms) })
+                .collect(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_goes_at_once_and_then_every_second() {
+        let pace = Pace::new(settings(1000, 3, &[]));
+        let start = Instant::now();
+        let mut at = Vec::new();
+        for _ in 0..6 {
+            pace.wait(Write::Other, Duration::MAX / 4).await.unwrap();
+            at.push(start.elapsed().as_millis());
+        }
+        assert_eq!(at, [0, 0, 0, 0, 1000, 2000]);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        pace.wait(Write::Other, Duration::ZERO).await.unwrap();
+        pace.wait(Write::Other, Duration::ZERO).await.unwrap();
+        assert!(pace.wait(Write::Other, Duration::ZERO).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_content_counts_against_content_limits() {
+        let pace = Pace::new(settings(0, 0, &[(2, 60_000)]));
+        for _ in 0..2 {
+            pace.wait(Write::Content, Duration::ZERO).await.unwrap();
+        }
+        pace.wait(Write::Other, Duration::ZERO).await.unwrap();
+        let wait = pace.wait(Write::Content, Duration::from_secs(10)).await.unwrap_err();
+        assert_eq!(wait, Duration::from_secs(60));
+        pace.wait(Write::Content, Duration::from_secs(60)).await.unwrap();
+    }
+
+    proptest! {
+        /// Whatever the rhythm of asking: no window ever holds more than its limit.
+        #[test]
+        fn no_window_overflows(gaps in proptest::collection::vec(0u64..400, 1..200)) {
+            let limits = [(5usize, 1000u64), (8, 3000)];
+            let pace = Pace::new(settings(10, 5, &limits));
+            let start = Instant::now();
+            let (mut now, mut taken) = (start, Vec::new());
+            for gap in gaps {
+                now += Duration::from_millis(gap);
+                match pace.take(now, Write::Content) {
+                    Ok(()) => taken.push(now - start),
+                    Err(wait) => prop_assert!(!wait.is_zero()),
+                }
+            }
+            for (count, window) in limits {
+                let window = Duration::from_millis(window);
+                for group in taken.windows(count + 1) {
+                    prop_assert!(group[count] - group[0] >= window);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The reads, by name. "Not there" is `None` where a caller has to expect it.
+
+use booty_events::RepoName;
+use chrono::{DateTime, SecondsFormat, Utc};
+
+use crate::{
+    client::{Client, Page},
+    endpoint::Endpoint,
+    error::Error,
+    object::{
+        Comment, Commit, GitCommit, GitRef, Issue, IssueEvent, Label, Permission, PullRequest,
+        Repository, User,
+    },
+};
+
+/// Only what was changed at or after this time.
+pub type Since = DateTime<Utc>;
+
+/// No listing is followed for longer: 10,000 entries.
+const MOST_PAGES: u32 = 100;
+
+impl Client {
+    /// The account that the token belongs to.
+    pub async fn current_user(&self) -> Result<User, Error> {
+        self.get_json(Endpoint::new(["user"])).await
+    }
+
+    /// A repository; `None` when it is gone or hidden from the token.
+    pub async fn get_repository(&self, repo: &RepoName) -> Result<Option<Repository>, Error> {
+        self.find_json(Endpoint::repo(repo)).await
+    }
+
+    /// What an account may do in the repository; `None` for an account that does not exist.
+    pub async fn collaborator_permission(
+        &self,
+        repo: &RepoName,
+        login: &str,
+    ) -> Result<Option<Permission>, Error> {
+        let at = Endpoint::repo(repo).at("collaborators").at(login).at("permission");
+        self.find_json(at).await
+    }
+
+    /// An issue or pull request; `None` when it is gone.
+    pub async fn get_issue(&self, repo: &RepoName, number: u64) -> Result<Option<Issue>, Error> {
+        self.find_json(Endpoint::repo(repo).at("issues").at(number)).await
+    }
+
+    /// One page of the repository's issues and pull requests, oldest first.
+    pub async fn list_issues(
+        &self,
+        repo: &RepoName,
+        since: Option<Since>,
+        page: u32,
+    ) -> Result<Page<Issue>, Error> {
+        let at = Endpoint::repo(repo)
+            .at("issues")
+            .query("state", "all")
+            .query("sort", "created")
+            .query("direction", "asc");
+        self.get_page(with_since(at, since), page).await
+    }
+
+    /// One page of an issue's comments, oldest first.
+    pub async fn list_comments(
+        &self,
+        repo: &RepoName,
+        issue: u64,
+        since: Option<Since>,
+        page: u32,
+    ) -> Result<Page<Comment>, Error> {
+        let at = Endpoint::repo(repo).at("issues").at(issue).at("comments");
+        self.get_page(with_since(at, since), page).await
+    }
+
+    /// The labels that an issue or pull request has.
+    pub async fn list_labels_of_issue(
+        &self,
+        repo: &RepoName,
+        issue: u64,
+    ) -> Result<Vec<Label>, Error> {
+        let at = Endpoint::repo(repo).at("issues").at(issue).at("labels");
+        self.get_all(at).await
+    }
+
+    /// What happened to an issue, oldest first.
+    pub async fn list_issue_events(
+        &self,
+        repo: &RepoName,
+        issue: u64,
+    ) -> Result<Vec<IssueEvent>, Error> {
+        self.get_all(Endpoint::repo(repo).at("issues").at(issue).at("events")).await
+    }
+
+    /// A label of the repository's.
+    pub async fn get_label(&self, repo: &RepoName, name: &str) -> Result<Option<Label>, Error> {
+        self.find_json(Endpoint::repo(repo).at("labels").at(name)).await
+    }
+
+    /// Pull requests; `state` is `open`, `closed` or `all`, `head` a branch of this repository's.
+    pub async fn list_pulls(
+        &self,
+        repo: &RepoName,
+        head: Option<&str>,
+        state: &str,
+    ) -> Result<Vec<PullRequest>, Error> {
+        let mut at = Endpoint::repo(repo).at("pulls").query("state", state);
+        if let Some(branch) = head {
+            at = at.query("head", format!("{}:{branch}", repo.owner()));
+        }
+        self.get_all(at).await
+    }
+
+    /// A pull request.
+    pub async fn get_pull(
+        &self,
+        repo: &RepoName,
+        number: u64,
+    ) -> Result<Option<PullRequest>, Error> {
+        self.find_json(Endpoint::repo(repo).at("pulls").at(number)).await
+    }
+
+    /// A branch's tip.
+    pub async fn get_branch(&self, repo: &RepoName, branch: &str) -> Result<Option<GitRef>, Error> {
+        let at = Endpoint::repo(repo).at("git").at("ref").at("heads").at_each(branch);
+        self.find_json(at).await
+    }
+
+    /// A commit as Git has it.
+    pub async fn get_git_commit(
+        &self,
+        repo: &RepoName,
+        sha: &str,
+    ) -> Result<Option<GitCommit>, Error> {
+        self.find_json(Endpoint::repo(repo).at("git").at("commits").at(sha)).await
+    }
+
+    /// A commit with the account that wrote it.
+    pub async fn get_commit(&self, repo: &RepoName, sha: &str) -> Result<Option<Commit>, Error> {
+        self.find_json(Endpoint::repo(repo).at("commits").at(sha)).await
+    }
+
+    /// All pages of a listing.
+    pub async fn get_all<T: serde::de::DeserializeOwned>(
+        &self,
+        at: Endpoint,
+    ) -> Result<Vec<T>, Error> {
+        let mut all = Vec::new();
+        for number in 1..=MOST_PAGES {
+            let page = self.get_page(at.clone(), number).await?;
+            all.extend(page.items);
+            if !page.has_next {
+                break;
+            }
+        }
+        Ok(all)
+    }
+}
+
+fn with_since(at: Endpoint, since: Option<Since>) -> Endpoint {
+    match since {
+        Some(since) => at.query("since", since.to_rfc3339_opts(SecondsFormat::Secs, true)),
+        None => at,
+    }
+}
