@@ -320,11 +320,8 @@ impl Client {
             if let (Some(key), Some(etag)) = (key, headers.get(header::ETAG))
                 && let Ok(etag) = etag.to_str()
             {
-                let kept = Kept {
-                    etag: etag.to_owned(),
-                    headers: headers.clone(),
-                    body: body.clone(),
-                };
+                let kept =
+                    Kept { etag: etag.to_owned(), headers: headers.clone(), body: body.clone() };
                 shared.cache.put(key, kept);
             }
             return Ok(Response { status, headers, body });

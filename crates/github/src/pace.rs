@@ -150,32 +150,45 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_burst_goes_at_once_and_then_every_second() {
-        let pace = Pace::new(settings(1000, 3, &[]));
-        let start = Instant::now();
-        let mut at = Vec::new();
-        for _ in 0..6 {
-            pace.wait(Write::Other, Duration::MAX / 4).await.unwrap();
-            at.push(start.elapsed().as_millis());
+    /// Takes a place as soon as there is one, in a time of its own.
+    fn take_when_free(pace: &Pace, now: &mut Instant, write: Write) -> Duration {
+        let asked = *now;
+        while let Err(wait) = pace.take(*now, write) {
+            *now += wait;
         }
-        assert_eq!(at, [0, 0, 0, 0, 1000, 2000]);
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        pace.wait(Write::Other, Duration::ZERO).await.unwrap();
-        pace.wait(Write::Other, Duration::ZERO).await.unwrap();
-        assert!(pace.wait(Write::Other, Duration::ZERO).await.is_err());
+        *now - asked
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn only_content_counts_against_content_limits() {
+    #[test]
+    fn a_burst_goes_at_once_and_then_every_second() {
+        let pace = Pace::new(settings(1000, 3, &[]));
+        let mut now = Instant::now() + Duration::from_secs(1000);
+        let waits: Vec<_> =
+            (0..6).map(|_| take_when_free(&pace, &mut now, Write::Other).as_secs()).collect();
+        assert_eq!(waits, [0, 0, 0, 0, 1, 1]);
+        now += Duration::from_secs(2);
+        let waits: Vec<_> =
+            (0..3).map(|_| take_when_free(&pace, &mut now, Write::Other).as_secs()).collect();
+        assert_eq!(waits, [0, 0, 1], "two were saved up");
+    }
+
+    #[test]
+    fn only_content_counts_against_content_limits() {
         let pace = Pace::new(settings(0, 0, &[(2, 60_000)]));
-        for _ in 0..2 {
-            pace.wait(Write::Content, Duration::ZERO).await.unwrap();
+        let mut now = Instant::now();
+        for write in [Write::Content, Write::Content, Write::Other] {
+            assert_eq!(take_when_free(&pace, &mut now, write), Duration::ZERO);
         }
-        pace.wait(Write::Other, Duration::ZERO).await.unwrap();
-        let wait = pace.wait(Write::Content, Duration::from_secs(10)).await.unwrap_err();
-        assert_eq!(wait, Duration::from_secs(60));
-        pace.wait(Write::Content, Duration::from_secs(60)).await.unwrap();
+        assert_eq!(pace.take(now, Write::Content), Err(Duration::from_secs(60)));
+        assert_eq!(take_when_free(&pace, &mut now, Write::Content), Duration::from_secs(60));
+    }
+
+    #[tokio::test]
+    async fn patience_is_kept_and_a_refused_wait_takes_no_place() {
+        let pace = Pace::new(settings(0, 0, &[(1, 60)]));
+        pace.wait(Write::Content, Duration::ZERO).await.unwrap();
+        assert!(pace.wait(Write::Content, Duration::from_millis(1)).await.is_err());
+        pace.wait(Write::Content, Duration::from_secs(10)).await.unwrap();
     }
 
     proptest! {

@@ -4,15 +4,18 @@
 //! `user: null`, a deleted label `label: null`, an event that Booty has never heard of is an
 //! envelope with fewer fields. A field that is read here and occurs twice in one object makes the
 //! body unreadable: two readers could otherwise understand two different things by it.
-//! `serde_json` refuses nesting deeper than 128.
+//! So does a body that is not UTF-8 or nests too deeply, wherever in it.
 
 mod shape;
 mod text;
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, de::Error as _};
 
 pub use shape::{ShapeMismatch, check_shape, shape_matches};
 pub use text::Text;
+
+/// The same limit that `serde_json` has for what it reads; what it skips it would let pass.
+const DEEPEST_NESTING: usize = 127;
 
 /// The top of any webhook body.
 #[derive(Debug, Default, Deserialize)]
@@ -252,7 +255,11 @@ pub struct Check<'a> {
 impl<'a> Envelope<'a> {
     /// Reads a body. A leading byte order mark is refused, like anything else that is not JSON.
     pub fn parse(body: &'a [u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(body)
+        let text = std::str::from_utf8(body).map_err(serde_json::Error::custom)?;
+        if deepest_nesting(body) > DEEPEST_NESTING {
+            return Err(serde_json::Error::custom("nested more than 127 levels deep"));
+        }
+        serde_json::from_str(text)
     }
 
     /// `owner/name`, if the body names a repository.
@@ -264,6 +271,30 @@ impl<'a> Envelope<'a> {
     pub fn sender_login(&self) -> Option<&str> {
         self.sender.value()?.login.as_deref()
     }
+}
+
+/// How many objects and arrays are open at once at most.
+fn deepest_nesting(json: &[u8]) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let mut bytes = json.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'{' | b'[' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b'"' => loop {
+                match bytes.next() {
+                    Some(b'\\') => _ = bytes.next(),
+                    Some(b'"') | None => break,
+                    Some(_) => {}
+                }
+            },
+            _ => {}
+        }
+    }
+    deepest
 }
 
 #[cfg(test)]
@@ -328,12 +359,15 @@ mod tests {
             let body = format!("{{\"x\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
             assert!(parse(&body).is_err(), "{depth}");
         }
-        let body = format!("{{\"x\":{}{}}}", "[".repeat(100), "]".repeat(100));
+        let body = format!("{{\"x\":{}{}}}", "[".repeat(126), "]".repeat(126));
         assert!(parse(&body).is_ok());
+        let text = format!(r#"{{"x":"\"{}","y":[]}}"#, "[".repeat(1000));
+        assert!(parse(&text).is_ok(), "brackets in strings are text");
     }
 
     #[test]
     fn not_utf8_is_an_error() {
         assert!(Envelope::parse(b"{\"action\":\"\xff\"}").is_err());
+        assert!(Envelope::parse(b"{\"unread\":\"\xff\"}").is_err());
     }
 }

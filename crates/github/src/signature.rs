@@ -146,7 +146,9 @@ mod tests {
     #[case::upper("sha256=757107EA0EB2509FC211221CCE984B8A37570B6D7586C22C46F4379C8B043E17")]
     #[case::no_hex("sha256=zz7107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17")]
     #[case::space("sha256= 57107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17")]
-    #[case::two("sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17,sha256=00")]
+    #[case::two(
+        "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17,sha256=00"
+    )]
     fn other_forms_are_malformed(#[case] header: &str) {
         assert_eq!(Signature::parse(header), Err(SignatureError::Malformed));
     }

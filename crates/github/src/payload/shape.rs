@@ -51,10 +51,9 @@ pub fn check_shape(event: &str, body: &Envelope<'_>) -> Result<(), ShapeMismatch
             (body.after.is_named(), "no `after`"),
             (!has_action, "there is an `action`"),
         ],
-        "create" | "delete" => &[
-            (body.git_ref.is_named(), "no `ref`"),
-            (body.ref_type.is_named(), "no `ref_type`"),
-        ],
+        "create" | "delete" => {
+            &[(body.git_ref.is_named(), "no `ref`"), (body.ref_type.is_named(), "no `ref_type`")]
+        }
         "check_run" => &[
             (has_action, "no `action`"),
             (body.check_run.is_named(), "no `check_run`"),

@@ -1,0 +1,7 @@
+//! The client against small servers that behave well, badly and oddly.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub, missing_docs)]
+
+mod client;
+mod faults;
+mod server;
