@@ -1,5 +1,10 @@
 //! What a run changed.
 
+use gix::diff::blob::{Algorithm, Diff, InternedInput};
+
+/// How far git looks for a NUL before it takes a file for text.
+const TEXT_PROBE_BYTES: usize = 8000;
+
 /// The difference between the work tree and the base commit, sorted by path.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ChangeSet {
@@ -60,5 +65,80 @@ impl Mode {
             Self::Executable => "100755",
             Self::Symlink => "120000",
         }
+    }
+}
+
+impl Change {
+    /// A path that is new or other than it was. `old` is what the base has there.
+    pub(crate) fn present(
+        path: Vec<u8>,
+        mode: Mode,
+        content: Vec<u8>,
+        other_bytes: bool,
+        old: Option<(Mode, &[u8])>,
+    ) -> Self {
+        let kind = match old {
+            None => ChangeKind::Added,
+            // The same bytes as a link's target and as a file's content are not the same thing.
+            Some((old, _)) if other_bytes || (old == Mode::Symlink) != (mode == Mode::Symlink) => ChangeKind::Modified,
+            Some(_) => ChangeKind::ModeChanged,
+        };
+        let count = Count::between(old.map_or(&[], |(_, content)| content), &content);
+        let old_mode = old.map(|(mode, _)| mode);
+        Self { path, kind, mode, old_mode, content, added_lines: count.added, deleted_lines: count.deleted, binary: count.binary }
+    }
+
+    /// A path that is gone.
+    pub(crate) fn gone(path: Vec<u8>, mode: Mode, old: &[u8]) -> Self {
+        let Count { added, deleted, binary } = Count::between(old, &[]);
+        Self {
+            path,
+            kind: ChangeKind::Deleted,
+            mode,
+            old_mode: Some(mode),
+            content: Vec::new(),
+            added_lines: added,
+            deleted_lines: deleted,
+            binary,
+        }
+    }
+}
+
+struct Count {
+    added: usize,
+    deleted: usize,
+    binary: bool,
+}
+
+impl Count {
+    fn between(old: &[u8], new: &[u8]) -> Self {
+        let is_binary = |content: &[u8]| content.iter().take(TEXT_PROBE_BYTES).any(|&byte| byte == 0);
+        if is_binary(old) || is_binary(new) {
+            return Self { added: 0, deleted: 0, binary: true };
+        }
+        let input = InternedInput::new(old, new);
+        let diff = Diff::compute(Algorithm::Histogram, &input);
+        Self { added: diff.count_additions() as usize, deleted: diff.count_removals() as usize, binary: false }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case(b"", b"", 0, 0, false)]
+    #[case(b"", b"a\nb\n", 2, 0, false)]
+    #[case(b"a\nb\n", b"", 0, 2, false)]
+    #[case(b"a\nb\nc\n", b"a\nx\nc\n", 1, 1, false)]
+    #[case(b"a\nb", b"a\nb\n", 1, 1, false)] // the missing newline is a change of the line
+    #[case(b"a\r\n", b"a\n", 1, 1, false)]
+    #[case(b"a\0b", b"a\n", 0, 0, true)]
+    #[case(b"\xff\xfe\n", b"\xff\n", 1, 1, false)]
+    fn lines(#[case] old: &[u8], #[case] new: &[u8], #[case] added: usize, #[case] deleted: usize, #[case] binary: bool) {
+        let count = Count::between(old, new);
+        assert_eq!((count.added, count.deleted, count.binary), (added, deleted, binary));
     }
 }

@@ -18,6 +18,12 @@ pub enum Error {
         /// 401 or 403.
         status: u16,
     },
+    /// The remote points elsewhere. Neither the token nor our trust goes there.
+    #[error("the remote redirects to {to}; if the repository has moved, configure its new address")]
+    Redirected {
+        /// The other host.
+        to: String,
+    },
     /// The way to the remote failed, or the remote itself did; the same call may succeed later.
     #[error("talking to the git remote failed: {what}")]
     Network {
@@ -88,6 +94,7 @@ impl Error {
             Self::Network { .. } | Self::Busy { .. } | Self::Io { .. } | Self::Cancelled | Self::Damaged { .. } => true,
             Self::NotFound { .. }
             | Self::Unauthorized { .. }
+            | Self::Redirected { .. }
             | Self::TooLarge { .. }
             | Self::Hostile { .. }
             | Self::Invalid { .. } => false,

@@ -1,7 +1,10 @@
 //! Where a repository lies, and what is wanted from it.
 
+use gix::bstr::ByteSlice;
 use secrecy::SecretString;
-use url::Url;
+use url::{Host, Url};
+
+use crate::Error;
 
 /// A repository on a server.
 #[derive(Debug, Clone)]
@@ -32,5 +35,134 @@ impl Want {
         match self {
             Self::Branch(branch) | Self::Commit { branch, .. } => branch,
         }
+    }
+}
+
+/// The longest name of a mirror or job.
+const MAX_TOKEN: usize = 200;
+
+impl Remote {
+    /// Refuses what would send the token in clear, or is no plain address.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let url = &self.url;
+        match url.scheme() {
+            "https" => {}
+            "http" if is_loopback(url) => {}
+            "http" => return Err(Error::invalid("plain http is for loopback only; use https")),
+            scheme => return Err(Error::invalid(format!("{scheme} is no way to fetch a repository; use https"))),
+        }
+        if url.host().is_none() {
+            return Err(Error::invalid("the remote's URL names no host"));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(Error::invalid("the remote's URL holds a user or password; give the token apart from it"));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(Error::invalid("the remote's URL holds a query or fragment"));
+        }
+        Ok(())
+    }
+}
+
+impl Want {
+    /// Refuses what is no branch name or no full sha.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let branch = self.branch();
+        let full = format!("refs/heads/{branch}");
+        if gix::validate::reference::name(full.as_bytes().as_bstr()).is_err() {
+            return Err(Error::invalid(format!("{branch:?} is no branch name")));
+        }
+        match self {
+            Self::Commit { sha, .. } if sha.len() != 40 || !sha.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+                Err(Error::invalid("a commit is named by its full sha, 40 hexadecimal digits"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Refuses what is no safe name for a folder.
+pub(crate) fn check_token(what: &str, token: &str) -> Result<(), Error> {
+    let safe = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    if token.is_empty() || token.len() > MAX_TOKEN || token.starts_with('.') || !token.bytes().all(safe) {
+        return Err(Error::invalid(format!(
+            "{token:?} is no {what}: 1 to {MAX_TOKEN} letters, digits, _, - and ., not starting with a dot"
+        )));
+    }
+    Ok(())
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("https://github.com/a/b.git", true)]
+    #[case("http://127.0.0.1:8080/a/b.git", true)]
+    #[case("http://[::1]/a/b.git", true)]
+    #[case("http://localhost/a/b.git", true)]
+    #[case("http://github.com/a/b.git", false)]
+    #[case("http://127.0.0.1.evil.example/a/b.git", false)]
+    #[case("https://x-access-token:secret@github.com/a/b.git", false)]
+    #[case("https://user@github.com/a/b.git", false)]
+    #[case("https://github.com/a/b.git?token=x", false)]
+    #[case("file:///etc", false)]
+    #[case("ext::sh -c whoami", false)]
+    #[case("ssh://git@github.com/a/b.git", false)]
+    #[case("git://github.com/a/b.git", false)]
+    fn urls(#[case] url: &str, #[case] fine: bool) {
+        let remote = Remote { url: Url::parse(url).unwrap(), token: None };
+        let result = remote.check();
+        assert_eq!(result.is_ok(), fine, "{result:?}");
+        assert!(!format!("{result:?}").contains("secret"));
+    }
+
+    #[rstest]
+    #[case("main", true)]
+    #[case("feature/$(id)", true)]
+    #[case("--upload-pack=x", true)]
+    #[case("ünïcode", true)]
+    #[case("", false)]
+    #[case("a b", false)]
+    #[case("a..b", false)]
+    #[case("*", false)]
+    #[case("a:b", false)]
+    #[case("x.lock", false)]
+    #[case("a\nb", false)]
+    #[case("@{-1}", false)]
+    fn branches(#[case] branch: &str, #[case] fine: bool) {
+        assert_eq!(Want::Branch(branch.into()).check().is_ok(), fine);
+    }
+
+    #[rstest]
+    #[case("0123456789abcdef0123456789abcdef01234567", true)]
+    #[case("0123456", false)]
+    #[case("HEAD", false)]
+    #[case("0123456789abcdef0123456789abcdef0123456g", false)]
+    fn shas(#[case] sha: &str, #[case] fine: bool) {
+        assert_eq!(Want::Commit { branch: "main".into(), sha: sha.into() }.check().is_ok(), fine);
+    }
+
+    #[rstest]
+    #[case("owner_name", true)]
+    #[case("x--6162", true)]
+    #[case("..", false)]
+    #[case(".hidden", false)]
+    #[case("a/b", false)]
+    #[case("", false)]
+    #[case("a\0", false)]
+    fn tokens(#[case] token: &str, #[case] fine: bool) {
+        assert_eq!(check_token("key", token).is_ok(), fine);
     }
 }
