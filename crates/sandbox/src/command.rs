@@ -45,9 +45,13 @@ impl Command {
         if self.script.contains('\0') {
             return refuse("the script has a NUL byte in it".to_owned());
         }
-        let inside = |part| matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir);
+        let inside =
+            |part| matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir);
         if !self.directory.components().all(inside) {
-            return refuse(format!("the directory {:?} is not inside the work tree", self.directory));
+            return refuse(format!(
+                "the directory {:?} is not inside the work tree",
+                self.directory
+            ));
         }
         for (name, value) in &self.env {
             if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {

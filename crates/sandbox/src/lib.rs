@@ -1,10 +1,19 @@
 #![doc = include_str!("../README.md")]
 
+mod bwrap;
+mod cgroup;
 mod command;
 mod error;
+mod output;
+mod prepare;
 mod result;
+mod running;
 mod sandbox;
+mod seccomp;
 mod settings;
+mod spawn;
+mod tree;
+mod watch;
 
 pub use command::{Command, Limits};
 pub use error::{Error, Unavailable};

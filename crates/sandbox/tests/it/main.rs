@@ -1,0 +1,10 @@
+//! The sandbox against what lives in a hostile repository. Needs bubblewrap; runs as root or not.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod ending;
+mod exhaustion;
+mod isolation;
+mod output;
+mod tree;
+mod world;
