@@ -160,6 +160,16 @@ pub fn replay(service: Service, id: &str, spool_sequence: u64) -> String {
     format!("booty.replay.{service}.{}.{spool_sequence}", token::encode(id))
 }
 
+/// The spool sequence in a subject made by [`replay`]; `None` for any other subject.
+pub fn replayed_spool_sequence(subject: &str) -> Option<u64> {
+    let mut tokens = subject.strip_prefix("booty.replay.")?.split('.');
+    let (_service, _id, sequence) = (tokens.next()?, tokens.next()?, tokens.next()?);
+    if tokens.next().is_some() {
+        return None;
+    }
+    sequence.parse().ok()
+}
+
 /// The filter for a service's own replays.
 pub fn replay_filter(service: Service) -> String {
     format!("booty.replay.{service}.>")
@@ -187,6 +197,15 @@ mod tests {
         let push = inbox_github("push", None, &delivery);
         assert_eq!(parse_inbox_github(&push).unwrap().action, None);
         assert_eq!(parse_inbox_github("booty.inbox.github.issues.labeled"), None);
+    }
+
+    #[test]
+    fn a_replay_names_its_spool_entry() {
+        let subject = replay(Service::Builder, "BOOTY_INBOX-7", 41);
+        assert_eq!(subject, "booty.replay.builder.BOOTY_INBOX-7.41");
+        assert_eq!(replayed_spool_sequence(&subject), Some(41));
+        assert_eq!(replayed_spool_sequence("booty.replay.builder.BOOTY_INBOX-7"), None);
+        assert_eq!(replayed_spool_sequence("booty.inbox.github.issues.labeled.41"), None);
     }
 
     #[test]

@@ -1,0 +1,196 @@
+//! The one place that turns a verdict into a double ack, a delayed nak, or the spool.
+
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    time::Duration,
+};
+
+use async_nats::{Request, jetstream::AckKind};
+use tokio::time::{Instant, timeout};
+use tracing::{debug, info, warn};
+
+use super::{Delivery, Handler, LAST_ANSWERS, Verdict, Worker};
+use crate::{
+    connect::Bus,
+    lease::{GivingUp, Lease, LeaseLost, Record, WorkState, WriteError},
+};
+
+/// No nak is sooner: one without a delay comes back at once, and spins.
+pub(super) const MIN_DELAY: Duration = Duration::from_millis(100);
+const RETRY_PAUSE: Duration = Duration::from_millis(200);
+/// Longer errors are cut before they are stored.
+const MAX_ERROR_BYTES: usize = 4096;
+/// What the spool calls a message that failed too often.
+const FAILED_TOO_OFTEN: &str = "failed_too_often";
+
+impl<H: Handler> Worker<H> {
+    /// The verdict is written into the lease's entry first. Only who still holds it can do that, so a
+    /// stale worker acks nothing; and a message whose ack is lost afterwards is not run again.
+    pub(super) async fn settle(
+        &self,
+        delivery: &Delivery,
+        lease: &mut Lease,
+        answer: &Answer,
+        verdict: Verdict,
+    ) {
+        match verdict {
+            Verdict::Done => self.confirm_done(lease, answer).await,
+            Verdict::Ignore { reason } => {
+                info!(reason, "ignored");
+                self.confirm_done(lease, answer).await;
+            }
+            Verdict::HandBack { after, why } => {
+                info!(why, "handed back");
+                let record = Record { ended: true, ..lease.record.clone() };
+                if self.write(lease, record).await.is_ok() {
+                    answer.nak(delay(after, delivery)).await;
+                }
+            }
+            Verdict::Retry { after, why } => {
+                let why = cut(why);
+                let failures = lease.failures() + 1;
+                warn!(why, failures, "failed");
+                if failures >= self.settings.max_failures {
+                    lease.record.failures = failures;
+                    return self.give_up(delivery, lease, answer, failed_too_often(why)).await;
+                }
+                let record =
+                    Record { ended: true, failures, last_error: Some(why), ..lease.record.clone() };
+                if self.write(lease, record).await.is_ok() {
+                    answer.nak(delay(after, delivery)).await;
+                }
+            }
+            Verdict::Reject { reason, why } => {
+                lease.record.failures += 1;
+                let giving_up = GivingUp { reason, why: cut(why), tell: false, tries: 1 };
+                self.give_up(delivery, lease, answer, giving_up).await;
+            }
+        }
+    }
+
+    pub(super) async fn confirm_done(&self, lease: &mut Lease, answer: &Answer) {
+        if self.write(lease, with_state(lease, true, WorkState::Done)).await.is_ok() {
+            self.answer(answer, AckKind::Ack).await;
+        }
+    }
+
+    /// Writes the lease's entry, asking again while the broker is away.
+    pub(super) async fn write(&self, lease: &mut Lease, record: Record) -> Result<(), NotWritten> {
+        let began = Instant::now();
+        loop {
+            let patience = self.patience(began);
+            let error = match timeout(patience, lease.write(record.clone())).await {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(WriteError::Lost(LeaseLost::Taken { by, .. }))) => {
+                    warn!(by, "the lease was lost; the verdict is not given");
+                    return Err(NotWritten);
+                }
+                Ok(Err(WriteError::Lost(error @ LeaseLost::Unconfirmed { .. }))) => {
+                    error.to_string()
+                }
+                Ok(Err(WriteError::Unknown(error))) => error.to_string(),
+                Err(elapsed) => elapsed.to_string(),
+            };
+            if self.patience(began).is_zero() {
+                warn!(error, "the verdict could not be written; the message comes again");
+                return Err(NotWritten);
+            }
+            tokio::time::sleep(RETRY_PAUSE).await;
+        }
+    }
+
+    /// Answers the broker until it confirms. One that never does delivers again, and finds the
+    /// verdict in the lease's entry.
+    pub(super) async fn answer(&self, answer: &Answer, kind: AckKind) {
+        let began = Instant::now();
+        while !answer.send(kind).await {
+            if self.patience(began).is_zero() {
+                warn!("the broker did not confirm the ack; the message comes again");
+                return;
+            }
+            tokio::time::sleep(RETRY_PAUSE).await;
+        }
+    }
+
+    fn patience(&self, began: Instant) -> Duration {
+        let whole = if self.stop_all.is_cancelled() { LAST_ANSWERS } else { self.settings.lease };
+        whole.saturating_sub(began.elapsed())
+    }
+}
+
+/// The verdict is not written: the lease is another's, or the broker is away.
+#[derive(Debug)]
+pub(super) struct NotWritten;
+
+/// Where one delivery is answered.
+#[derive(Debug)]
+pub(super) struct Answer {
+    bus: Bus,
+    reply: String,
+    ack_wait: Duration,
+}
+
+impl Answer {
+    pub(super) fn new(bus: Bus, reply: String, ack_wait: Duration) -> Self {
+        Self { bus, reply, ack_wait }
+    }
+
+    /// More time. A lost one does no harm: the next comes after a third of the ack wait.
+    pub(super) async fn progress(&self) {
+        let sent = self.bus.client().publish(self.reply.clone(), AckKind::Progress.into());
+        // The client takes it at once, unless its queue is full.
+        if timeout(self.ack_wait / 3, sent).await.is_err() {
+            debug!("progress was not sent: the client is busy");
+        }
+    }
+
+    /// Again after `delay`. A lost one does no harm: the message comes after the ack wait.
+    pub(super) async fn nak(&self, delay: Duration) {
+        if !self.send(AckKind::Nak(Some(delay.max(MIN_DELAY)))).await {
+            debug!("the nak was not confirmed; the message comes after the ack wait");
+        }
+    }
+
+    /// Whether the broker confirmed.
+    async fn send(&self, kind: AckKind) -> bool {
+        if self.bus.connected().await.is_err() {
+            return false;
+        }
+        let request = Request::new().payload(kind.into());
+        match self.bus.client().send_request(self.reply.clone(), request).await {
+            Ok(_) => true,
+            Err(error) => {
+                debug!(%error, "no confirmation");
+                false
+            }
+        }
+    }
+}
+
+pub(super) fn failed_too_often(why: String) -> GivingUp {
+    GivingUp { reason: FAILED_TOO_OFTEN.to_owned(), why, tell: true, tries: 1 }
+}
+
+pub(super) fn with_state(lease: &Lease, ended: bool, state: WorkState) -> Record {
+    let mut record = Record { ended, ..lease.record.clone() };
+    if let Some(work) = &mut record.work {
+        work.state = state;
+    }
+    record
+}
+
+/// ±20 %, so that what failed together does not come back together; the same for the same delivery.
+fn delay(after: Duration, delivery: &Delivery) -> Duration {
+    let mut hash = DefaultHasher::new();
+    (&delivery.stream, delivery.sequence, delivery.delivered).hash(&mut hash);
+    let percent = 80 + u32::try_from(hash.finish() % 41).unwrap_or_default();
+    (after * percent / 100).max(MIN_DELAY)
+}
+
+fn cut(mut text: String) -> String {
+    if text.len() > MAX_ERROR_BYTES {
+        let end = (0..=MAX_ERROR_BYTES).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.truncate(end);
+    }
+    text
+}
