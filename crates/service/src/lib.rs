@@ -1,1 +1,16 @@
-//! Run kit of every service: settings, signals, task policies, admin endpoints, exit codes.
+#![doc = include_str!("../README.md")]
+
+pub mod admin;
+pub mod common;
+pub mod env;
+pub mod exit;
+pub mod jobs;
+pub mod outbox;
+pub mod signals;
+pub mod supervisor;
+pub mod variables;
+
+pub use env::{Env, SettingsErrors};
+pub use exit::Exit;
+pub use jobs::JobStore;
+pub use outbox::{Outbox, effect_kind};

@@ -1,0 +1,348 @@
+//! Every environment variable that Booty reads: the source of `docs/CONFIGURATION.md`, of what the
+//! supervisor hands to which child, and of the check that nothing else is read.
+
+use std::fmt::Write as _;
+
+/// Who gets a variable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum For {
+    /// Every process of ours.
+    All,
+    /// Only these services.
+    Only(&'static [&'static str]),
+    /// Only the supervisor (`booty up`) itself.
+    Supervisor,
+}
+
+/// One environment variable.
+#[derive(Debug, Clone, Copy)]
+pub struct Variable {
+    /// Its name. Secrets can also be given as a file named by `<NAME>_FILE`.
+    pub name: &'static str,
+    /// What holds when it is unset; empty: nothing.
+    pub default: &'static str,
+    /// True: never printed, and also read from `<NAME>_FILE`.
+    pub secret: bool,
+    /// Who gets it.
+    pub used_by: For,
+    /// What it does, with unit and range.
+    pub text: &'static str,
+}
+
+const fn variable(
+    name: &'static str,
+    default: &'static str,
+    used_by: For,
+    text: &'static str,
+) -> Variable {
+    Variable { name, default, secret: false, used_by, text }
+}
+
+const fn secret(name: &'static str, used_by: For, text: &'static str) -> Variable {
+    Variable { name, default: "", secret: true, used_by, text }
+}
+
+const INGRESS: For = For::Only(&["ingress"]);
+const BUILDER: For = For::Only(&["builder"]);
+const FORGE: For = For::Only(&["forge"]);
+const WORKERS: For = For::Only(&["builder", "forge"]);
+const DOOR_AND_BUILDER: For = For::Only(&["ingress", "builder"]);
+
+/// All of them, by subject.
+pub const VARIABLES: &[Variable] = &[
+    // Bus
+    variable(
+        "NATS_URL",
+        "nats://127.0.0.1:4222",
+        For::All,
+        "Where NATS is. `booty up` starts a server of its own when it is unset.",
+    ),
+    variable("NATS_CREDS", "", For::All, "Path of a NATS credentials file."),
+    variable(
+        "NATS_MONITOR_URL",
+        "",
+        For::All,
+        "The server's monitoring address (`http://host:8222`); lets start-up see whether `sync_interval: always` is on.",
+    ),
+    variable(
+        "BOOTY_STREAM_MAX_BYTES",
+        "per stream, see docs/MESSAGES.md",
+        For::All,
+        "The same limit for every stream and bucket, in bytes, for small disks: the server reserves the sum of all limits, 26 GiB by default.",
+    ),
+    variable(
+        "BOOTY_DATA_DIR",
+        "$XDG_STATE_HOME/booty, else ~/.local/state/booty",
+        For::All,
+        "Broker store, disk spool, mirrors, marker key.",
+    ),
+    variable(
+        "BOOTY_NATS_SERVER",
+        "",
+        For::Supervisor,
+        "Path of the nats-server program (2.12 or newer) that `booty up` starts.",
+    ),
+    variable(
+        "BOOTY_INSTANCE",
+        "made anew at each start",
+        For::Only(&["ingress", "builder", "forge"]),
+        "Name of this process as a lease holder. A process that is started under the same name takes its own leases over at once, so two running at the same time must never share one. `booty up` sets it.",
+    ),
+    variable(
+        "BOOTY_SUPERVISED",
+        "",
+        For::Only(&["ingress", "builder", "forge"]),
+        "Set by `booty up`: the process stops when its standard input ends.",
+    ),
+    // Addresses
+    variable("LISTEN_ADDR", "0.0.0.0:8080", INGRESS, "Where webhooks arrive."),
+    variable(
+        "ADMIN_ADDR",
+        "127.0.0.1:9090 (ingress), :9091 (builder), :9092 (forge)",
+        For::Only(&["ingress", "builder", "forge"]),
+        "`/health`, `/ready`, `/metrics`, `/jobs`. Never public. `booty up` takes a port and counts up from it, one port a service.",
+    ),
+    // Ingress
+    secret(
+        "WEBHOOK_SECRET",
+        INGRESS,
+        "GitHub's webhook secrets, comma-separated, so that they can be rotated. Ingress needs this or `SENTRY_WEBHOOK_SECRET`.",
+    ),
+    secret("SENTRY_WEBHOOK_SECRET", INGRESS, "Sentry's client secrets, comma-separated."),
+    variable(
+        "TARGET_REPO_URL",
+        "",
+        DOOR_AND_BUILDER,
+        "`https://github.com/owner/name`: the default allow-list.",
+    ),
+    variable(
+        "ALLOWED_REPOS",
+        "the repository of `TARGET_REPO_URL`",
+        DOOR_AND_BUILDER,
+        "Globs over `owner/name`, comma-separated. Nothing is allowed when both are unset.",
+    ),
+    variable(
+        "ALLOWED_INSTALLATIONS",
+        "all",
+        INGRESS,
+        "GitHub App installation ids, comma-separated.",
+    ),
+    variable("TRIGGER_LABEL", "agent:builder", DOOR_AND_BUILDER, "The label that starts a job."),
+    variable(
+        "QUEUE_MAX_SIZE",
+        "100",
+        INGRESS,
+        "Deliveries held in memory while they wait for the broker; above it they go straight to the disk spool. 1 to 10000.",
+    ),
+    variable(
+        "INGRESS_SPOOL_DIR",
+        "`spool` in the data directory",
+        INGRESS,
+        "Where deliveries are kept while the broker does not take them.",
+    ),
+    variable(
+        "INGRESS_SPOOL_MAX_BYTES",
+        "4294967296",
+        INGRESS,
+        "The most that the disk spool may hold; above it deliveries are refused with 503.",
+    ),
+    // Builder
+    variable("WORKER_COUNT", "2", BUILDER, "Jobs at the same time. 1 to 64."),
+    variable(
+        "MAX_EVENT_AGE",
+        "3d",
+        BUILDER,
+        "Older deliveries start nothing, by the issue's `updated_at`. At most 7d, the inbox's own age. Replays are exempt.",
+    ),
+    variable(
+        "TARGET_BRANCH",
+        "the repository's default branch",
+        BUILDER,
+        "The branch that jobs start from and pull requests go to.",
+    ),
+    variable("MODEL", "", BUILDER, "`provider:name`; `script:PATH` answers from a file."),
+    secret("MODEL_API_KEY", BUILDER, "The model provider's key."),
+    variable("MODEL_BASE_URL", "the provider's", BUILDER, "Another endpoint of the same protocol."),
+    variable(
+        "BUILDER_ROUNDS",
+        "3",
+        BUILDER,
+        "How often the model may try to make the tests pass. 1 to 10.",
+    ),
+    secret(
+        "GITHUB_READ_TOKEN",
+        BUILDER,
+        "A personal token that can read contents, issues and pull requests, and nothing else.",
+    ),
+    variable(
+        "GITHUB_GIT_URL",
+        "derived from `GITHUB_API_URL`",
+        BUILDER,
+        "Where repositories are cloned from, without `/owner/name.git`.",
+    ),
+    variable(
+        "BOOTY_SANDBOX",
+        "bwrap",
+        BUILDER,
+        "`bwrap`, or `none`: repository code then runs without isolation, which every job says.",
+    ),
+    variable(
+        "BOOTY_SANDBOX_RO",
+        "",
+        BUILDER,
+        "More folders that the sandbox may read, colon-separated: toolchains outside `/usr`.",
+    ),
+    // GitHub
+    variable(
+        "GITHUB_API_URL",
+        "https://api.github.com",
+        WORKERS,
+        "GitHub's REST API; another host for GitHub Enterprise or the simulator.",
+    ),
+    secret("GITHUB_TOKEN", FORGE, "The only token that can write; only forge ever has it."),
+    secret(
+        "BOOTY_MARKER_KEY",
+        FORGE,
+        "Signs the markers by which forge knows its own objects. Made once in the data directory when it is unset; share it when forge runs on several hosts.",
+    ),
+    variable("DRY_RUN", "false", FORGE, "Say what would be written to GitHub, and write nothing."),
+    variable(
+        "FORGE_RETRY_DELAYS",
+        "2s,8s,30s",
+        FORGE,
+        "Waits before an effect is tried again after a server or network error; then it goes to the spool.",
+    ),
+    variable(
+        "FORGE_LOOKUP_DELAYS",
+        "5s,15s,45s",
+        FORGE,
+        "When to look whether a write with an unknown outcome was done, before it is tried again.",
+    ),
+    variable(
+        "FORGE_HTTP_TIMEOUT",
+        "8s",
+        FORGE,
+        "The longest one call to GitHub may take. Below a third of the lease.",
+    ),
+    variable(
+        "FORGE_CONTENT_PER_MINUTE",
+        "60",
+        FORGE,
+        "Content that forge makes on GitHub in a minute, at most.",
+    ),
+    variable(
+        "FORGE_CONTENT_PER_HOUR",
+        "400",
+        FORGE,
+        "Content that forge makes on GitHub in an hour, at most.",
+    ),
+    // Both workers
+    variable(
+        "LEASE",
+        "30s",
+        WORKERS,
+        "How long a worker may be silent before its work is given to another. 1s to 10m.",
+    ),
+    // Telemetry
+    variable(
+        "LOG_LEVEL",
+        "info",
+        For::All,
+        "`error`, `warn`, `info`, `debug`, `trace`, or directives such as `info,booty_forge=debug`.",
+    ),
+    variable("LOG_FORMAT", "`text` at a terminal, else `json`", For::All, "`json` or `text`."),
+    variable("BOOTY_RELEASE", "the version", For::All, "What is running, for traces."),
+    variable(
+        "OTEL_TRACES_EXPORTER",
+        "`otlp` when an endpoint is set, else `none`",
+        For::All,
+        "`otlp`, `console` or `none`.",
+    ),
+    variable(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "",
+        For::All,
+        "The collector. The other standard `OTEL_EXPORTER_OTLP_*` and `OTEL_TRACES_SAMPLER*` variables count as well.",
+    ),
+    variable(
+        "OTEL_EXPORTER_OTLP_PROTOCOL",
+        "http/protobuf",
+        For::All,
+        "`http/protobuf` or `grpc`.",
+    ),
+];
+
+/// What every process of ours inherits besides its own variables: where programs and certificates
+/// are, and OpenTelemetry's standard variables.
+pub const INHERITED: &[&str] = &[
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "TMPDIR",
+    "XDG_STATE_HOME",
+    "RUST_BACKTRACE",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "NO_PROXY",
+    "NO_COLOR",
+];
+
+/// Whether a process named `service` may see the variable `name`.
+pub fn is_for(service: &str, name: &str) -> bool {
+    if INHERITED.contains(&name) || name.starts_with("OTEL_") {
+        return true;
+    }
+    VARIABLES.iter().any(|variable| {
+        let named = variable.name == name
+            || variable.secret && name.strip_suffix("_FILE") == Some(variable.name);
+        named
+            && match variable.used_by {
+                For::All => true,
+                For::Only(services) => services.contains(&service),
+                For::Supervisor => false,
+            }
+    })
+}
+
+/// The table of `docs/CONFIGURATION.md`.
+pub fn markdown_table() -> String {
+    let mut table = String::from("| variable | default | used by | |\n|---|---|---|---|\n");
+    for variable in VARIABLES {
+        let used_by = match variable.used_by {
+            For::All => "all".to_owned(),
+            For::Only(services) => services.join(", "),
+            For::Supervisor => "`booty up`".to_owned(),
+        };
+        let default = if variable.default.is_empty() { "–" } else { variable.default };
+        let secret = if variable.secret { " Secret; also as a file: `_FILE`." } else { "" };
+        let _ = writeln!(
+            table,
+            "| `{}` | {default} | {used_by} | {}{secret} |",
+            variable.name, variable.text
+        );
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_forge_sees_the_write_token_and_only_ingress_the_webhook_secrets() {
+        for service in ["ingress", "builder"] {
+            assert!(!is_for(service, "GITHUB_TOKEN"));
+            assert!(!is_for(service, "GITHUB_TOKEN_FILE"));
+        }
+        assert!(is_for("forge", "GITHUB_TOKEN_FILE"));
+        for service in ["forge", "builder"] {
+            assert!(!is_for(service, "WEBHOOK_SECRET"));
+        }
+        assert!(!is_for("forge", "MODEL_API_KEY"));
+        assert!(!is_for("builder", "AWS_SECRET_ACCESS_KEY"));
+    }
+}
