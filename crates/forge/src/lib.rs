@@ -1,1 +1,181 @@
-//! Applies effects to GitHub, once; the only writer.
+#![doc = include_str!("../README.md")]
+
+mod branch;
+mod commit;
+mod core;
+mod error;
+mod handler;
+mod labels;
+mod lanes;
+pub mod marker;
+mod once;
+mod outcome;
+mod record;
+mod settings;
+mod work;
+mod writer;
+
+use std::{sync::Arc, time::Duration};
+
+use booty_bus::{Bus, consume, ensure_consumer};
+use booty_events::Service;
+use booty_github::{Client, ClientSettings, Kind, StaticToken, pace::Pace};
+use booty_service::Outbox;
+use tokio::{sync::watch, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+pub use error::Error;
+pub use settings::Settings;
+
+use crate::{
+    core::Core,
+    handler::Effects,
+    lanes::{Queue, Turns},
+    marker::Markers,
+    record::Records,
+    writer::Role,
+};
+
+/// The role of the one writer under a personal token; an App has one per installation.
+const WRITER_KEY: &str = "writer.token";
+
+/// How often GitHub is asked who the token belongs to, while it does not answer.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
+
+/// What a forge does at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// It does not know yet whose token it has.
+    Starting,
+    /// Another forge is the writer.
+    Standby,
+    /// It is the writer.
+    Writing,
+}
+
+/// Forge, ready to run.
+pub struct App {
+    core: Arc<Core>,
+    status: watch::Sender<Status>,
+}
+
+impl App {
+    /// Sets everything up and makes the consumers.
+    ///
+    /// # Errors
+    /// When the settings can't be used, or the broker refuses the consumers.
+    pub async fn build(settings: Settings, bus: Bus) -> Result<Self, Error> {
+        let base_url = settings.base_url()?;
+        let client = ClientSettings {
+            timeout: settings.http_timeout,
+            connect_timeout: settings.http_timeout / 2,
+            read_retry_delays: settings.read_retry_delays.clone(),
+            ..ClientSettings::new(base_url)
+        };
+        let token = Arc::new(StaticToken::new(settings.token.clone()));
+        for queue in Queue::ALL {
+            ensure_consumer(&bus, &queue.consumer(&settings)).await?;
+        }
+        let core = Core {
+            github: Client::new(client, token).map_err(Error::Client)?,
+            leases: bus.leases(),
+            outbox: Outbox::new(bus.clone(), Service::Forge),
+            records: Records::new(&bus, settings.clock),
+            markers: Markers::new(settings.marker_key.clone()),
+            pace: Pace::new(settings.pace.clone()),
+            turns: Turns::new(bus.clone(), &settings),
+            bus,
+            settings,
+        };
+        Ok(Self { core: Arc::new(core), status: watch::Sender::new(Status::Starting) })
+    }
+
+    /// What it does at the moment.
+    pub fn status(&self) -> watch::Receiver<Status> {
+        self.status.subscribe()
+    }
+
+    /// Applies effects until `shutdown`. Waits while another forge is the writer.
+    ///
+    /// # Errors
+    /// When GitHub does not take the token, or a lane can't go on.
+    pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
+        let Some(login) = self.identify(&shutdown).await? else { return Ok(()) };
+        let (ttl, holder) = (self.core.settings.lease, &self.core.settings.holder);
+        while !shutdown.is_cancelled() {
+            self.status.send_replace(Status::Standby);
+            let taken = writer::acquire(&self.core.bus, WRITER_KEY, holder, ttl, &shutdown).await;
+            let Some(lease) = taken else { break };
+            tracing::info!(login = &*login, token = lease.token, "is the writer");
+            let end = CancellationToken::new();
+            let (role, keeper) = writer::keep(lease, ttl, end.clone());
+            self.status.send_replace(Status::Writing);
+            let written = self.write(&login, role, &shutdown).await;
+            end.cancel();
+            keeper.await?;
+            written?;
+        }
+        Ok(())
+    }
+
+    /// Whose token it is; `None` at shutdown.
+    async fn identify(&self, shutdown: &CancellationToken) -> Result<Option<Arc<str>>, Error> {
+        loop {
+            let pause = match self.core.github.current_user().await {
+                Ok(user) => return Ok(Some(user.login.into())),
+                Err(error) => match error.kind() {
+                    Kind::FailFast => return Err(Error::Token(error)),
+                    Kind::Wait(wait) => wait,
+                    Kind::Retryable | Kind::Unknown => {
+                        tracing::warn!(
+                            error = &error as &dyn std::error::Error,
+                            "GitHub does not say whose token this is"
+                        );
+                        ASK_AGAIN.min(self.core.settings.lease)
+                    }
+                },
+            };
+            tokio::select! {
+                () = shutdown.cancelled() => return Ok(None),
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// All queues, until shutdown or until the role is lost.
+    async fn write(
+        &self,
+        login: &Arc<str>,
+        role: Role,
+        shutdown: &CancellationToken,
+    ) -> Result<(), Error> {
+        let stop = shutdown.child_token();
+        let mut loops = JoinSet::new();
+        for queue in Queue::ALL {
+            let handler = Effects {
+                core: Arc::clone(&self.core),
+                queue,
+                role: role.clone(),
+                login: Arc::clone(login),
+                shutdown: stop.clone(),
+            };
+            let settings = queue.consumer(&self.core.settings);
+            loops.spawn(consume(self.core.bus.clone(), settings, Arc::new(handler), stop.clone()));
+        }
+        let mut first_error = Ok(());
+        loop {
+            let ended = tokio::select! {
+                () = role.lost.cancelled(), if !stop.is_cancelled() => {
+                    stop.cancel();
+                    continue;
+                }
+                ended = loops.join_next() => ended,
+            };
+            let Some(ended) = ended else { return first_error };
+            // One that ended takes the others along.
+            stop.cancel();
+            let ended = ended.map_err(Error::from).and_then(|end| end.map_err(Error::from));
+            first_error = first_error.and(ended);
+        }
+    }
+}

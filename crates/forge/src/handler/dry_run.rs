@@ -1,0 +1,86 @@
+//! What would be written, in words.
+
+use std::collections::BTreeMap;
+
+use booty_events::v1::{Effect, FileChange, FileMode, IssueOutcome, effect::Write};
+
+/// One sentence.
+pub(super) fn summary(effect: &Effect) -> String {
+    let repo = &effect.repository;
+    match &effect.write {
+        Some(Write::OpenPullRequest(write)) => format!(
+            "would open {} pull request {:?} in {repo} from {} to {}, with {} changed files",
+            if write.draft { "the draft" } else { "the" },
+            write.title,
+            write.branch,
+            write.base_branch,
+            write.changes.len()
+        ),
+        Some(Write::IssueOutcome(write)) => {
+            format!("would set {} on {repo}#{} and comment", write.label, write.issue)
+        }
+        Some(Write::Comment(write)) => format!("would comment on {repo}#{}", write.issue),
+        Some(Write::LabelState(write)) => format!(
+            "would make [{}] Booty's labels on {repo}#{}",
+            write.labels.join(", "),
+            write.issue
+        ),
+        Some(Write::CreateIssue(write)) => format!("would open issue {:?} in {repo}", write.title),
+        None => "would write nothing".to_owned(),
+    }
+}
+
+/// Every part of it, whole.
+pub(super) fn attributes(effect: &Effect) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    let mut put = |name: &str, value: String| all.insert(name.to_owned(), value);
+    match &effect.write {
+        Some(Write::OpenPullRequest(write)) => {
+            put("branch", write.branch.clone());
+            put("base", format!("{} at {}", write.base_branch, write.base_sha));
+            put("commit_message", write.commit_message.clone());
+            put("changes", lines(write.changes.iter().map(change)));
+            put("title", write.title.clone());
+            put("body", write.body.clone());
+            put("draft", write.draft.to_string());
+            put("labels", write.labels.join(", "));
+            if let Some(IssueOutcome { issue, label, comment }) = &write.outcome {
+                put("outcome_issue", issue.to_string());
+                put("outcome_label", label.clone());
+                put("outcome_comment", comment.clone());
+            }
+        }
+        Some(Write::IssueOutcome(write)) => {
+            put("label", write.label.clone());
+            put("comment", write.comment.clone());
+        }
+        Some(Write::Comment(write)) => _ = put("comment", write.body.clone()),
+        Some(Write::LabelState(write)) => {
+            put("labels", write.labels.join(", "));
+            put("version", write.version.to_string());
+        }
+        Some(Write::CreateIssue(write)) => {
+            put("title", write.title.clone());
+            put("body", write.body.clone());
+            put("labels", write.labels.join(", "));
+        }
+        None => {}
+    }
+    all
+}
+
+fn change(change: &FileChange) -> String {
+    let path = String::from_utf8_lossy(&change.path);
+    let what = match change.mode() {
+        FileMode::Regular => "100644",
+        FileMode::Executable => "100755",
+        FileMode::Symlink => "120000",
+        FileMode::Deleted => return format!("delete {path:?}"),
+        FileMode::Unspecified => "?",
+    };
+    format!("write {path:?} ({what}, {} bytes)", change.content.len())
+}
+
+fn lines(all: impl Iterator<Item = String>) -> String {
+    all.collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,328 @@
+//! From a message to its write: what is checked, what is remembered, what is said.
+
+mod comment;
+mod create_issue;
+mod dry_run;
+mod issue_outcome;
+mod label_state;
+mod open_pull_request;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use booty_bus::{Delivery, Handler, Verdict};
+use booty_events::{
+    EffectId, Message, RepoName, header,
+    v1::{Effect, EffectStatus, Event, effect::Write},
+};
+use booty_github::Scope;
+use booty_service::effect_kind;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    core::Core,
+    lanes::Queue,
+    outcome::Stop,
+    record::{self, Record},
+    work::{Work, event_about},
+    writer::{Gate, Role},
+};
+
+/// The message that an effect failed on: the same one again fails again, another one is a new try.
+const FAILED_ON: &str = "failed_on";
+
+/// Handles one queue's effects.
+pub(crate) struct Effects {
+    pub(crate) core: Arc<Core>,
+    pub(crate) queue: Queue,
+    pub(crate) role: Role,
+    pub(crate) login: Arc<str>,
+    pub(crate) shutdown: CancellationToken,
+}
+
+/// How a handling ended that did not stop halfway.
+enum End {
+    Done,
+    Ignored(&'static str),
+}
+
+#[async_trait]
+impl Handler for Effects {
+    async fn handle(&self, delivery: &Delivery) -> Verdict {
+        let effect = match Effect::decode(delivery.payload.clone()) {
+            Ok(effect) => effect,
+            Err(error) => {
+                let why = format!("not a booty.v1.Effect: {error}");
+                return Verdict::Reject { reason: "undecodable".to_owned(), why };
+            }
+        };
+        match self.apply(delivery, &effect).await {
+            Ok(End::Done) => Verdict::Done,
+            Ok(End::Ignored(reason)) => Verdict::Ignore { reason: reason.to_owned() },
+            Err(stop) => stop.into_verdict(),
+        }
+    }
+
+    async fn given_up(&self, delivery: &Delivery, why: &str) {
+        let Ok(effect) = Effect::decode(delivery.payload.clone()) else { return };
+        let mut event = event_about(&effect);
+        event.reason = "given_up".to_owned();
+        event.detail = why.to_owned();
+        let key = failed_key(&effect, delivery);
+        if let Err(error) = self.core.outbox.event("failed", &key, event).await {
+            tracing::error!(%error, effect_id = effect.id, "a given up effect could not be told");
+        }
+    }
+}
+
+impl Effects {
+    async fn apply(&self, delivery: &Delivery, effect: &Effect) -> Result<End, Stop> {
+        let (id, repo) = match identify(effect) {
+            Ok(ids) => ids,
+            Err(why) => return self.fail(delivery, effect, None, "invalid", why).await,
+        };
+        let _turn = tokio::select! {
+            biased;
+            () = self.shutdown.cancelled() => None,
+            () = self.role.lost.cancelled() => None,
+            turn = self.core.turns.take(self.queue, &delivery.stop) => turn,
+        }
+        .ok_or_else(Stop::stopped)?;
+        if let Some(wait) = self.core.github.closed_for() {
+            return Err(Stop::later(wait, "GitHub takes no requests until then"));
+        }
+
+        let mut record = self.core.records.of_effect(&id).await?;
+        let hash = record::content_hash(effect);
+        if record.exists() && record.state.content_hash != hash {
+            return self.conflict(delivery, effect).await;
+        }
+        match record.status() {
+            EffectStatus::Applied => {
+                self.tell_applied(effect, &record).await?;
+                return Ok(End::Done);
+            }
+            EffectStatus::Skipped if !is_replay(delivery) => return Ok(End::Done),
+            EffectStatus::Failed if record.step(FAILED_ON) == Some(origin(delivery).as_str()) => {
+                let why = record.state.error.clone();
+                return Err(Stop::failed("failed_before", why));
+            }
+            _ => {}
+        }
+        // What was begun is ended: half of it would be worse than a stale whole.
+        let begun = record.status() == EffectStatus::Intended;
+        if !begun && self.is_stale(delivery).await? {
+            let mut event = event_about(effect);
+            event.reason = "stale_lease".to_owned();
+            event.detail = "asked for under a lease that another holder has taken".to_owned();
+            let key = format!("{id}-{}", origin(delivery));
+            self.say("refused_stale", &key, event).await?;
+            return Ok(End::Ignored("stale_lease"));
+        }
+        if !begun {
+            record.state.status = EffectStatus::Intended.into();
+            record.state.content_hash = hash.into();
+            record.state.traceparent =
+                delivery.headers.get(header::TRACEPARENT).unwrap_or_default().to_owned();
+            record.state.error.clear();
+            (record.state.attempts, record.state.sends) = (0, 0);
+        }
+
+        let scope = Scope {
+            installation: Some(effect.installation).filter(|id| *id != 0),
+            repository: Some(repo.clone()),
+        };
+        let github = self.core.github.scoped(scope);
+        let settings = &self.core.settings;
+        let mut work = Work {
+            core: &self.core,
+            github: &github,
+            gate: Gate {
+                pace: &self.core.pace,
+                patience: settings.patience,
+                http_timeout: settings.http_timeout,
+                stop: &delivery.stop,
+                role: &self.role,
+            },
+            effect,
+            id,
+            repo,
+            record,
+            asked_at: delivery.published,
+            login: &self.login,
+        };
+        if settings.dry_run || effect.dry_run {
+            return self.dry_run(work).await;
+        }
+        match dispatch(&mut work).await {
+            Ok(Applied::Now) => self.finish(work).await,
+            Ok(Applied::NotNewer) => {
+                work.record.state.status = EffectStatus::Skipped.into();
+                self.say("skipped", work.id.as_str(), work.event()).await?;
+                work.save().await?;
+                Ok(End::Ignored("not_newer"))
+            }
+            Err(Stop::Failed { reason, why }) => {
+                let Work { record, .. } = work;
+                self.fail(delivery, effect, Some(record), reason, why).await
+            }
+            Err(later) => Err(later),
+        }
+    }
+
+    /// Says that it is applied, and remembers the object under its own number.
+    async fn finish(&self, mut work: Work<'_>) -> Result<End, Stop> {
+        self.tell_applied(work.effect, &work.record).await?;
+        if work.record.state.number != 0 {
+            let number = work.record.state.number;
+            let mut object = self.core.records.of_object(&work.repo, number).await?;
+            if !object.exists() {
+                let state = &work.record.state;
+                object.state.effect_id.clone_from(&state.effect_id);
+                object.state.traceparent.clone_from(&state.traceparent);
+                object.state.url.clone_from(&state.url);
+                (object.state.number, object.state.status) = (number, EffectStatus::Applied.into());
+                self.core.records.save(&mut object).await?;
+            }
+        }
+        work.record.state.status = EffectStatus::Applied.into();
+        work.save().await?;
+        Ok(End::Done)
+    }
+
+    async fn tell_applied(&self, effect: &Effect, record: &Record) -> Result<(), Stop> {
+        let mut event = event_about(effect);
+        event.number = record.state.number;
+        event.url.clone_from(&record.state.url);
+        for step in ["branch", "commit"] {
+            if let Some(value) = record.step(step) {
+                event.attributes.insert(step.to_owned(), value.to_owned());
+            }
+        }
+        self.say("applied", &effect.id, event).await
+    }
+
+    async fn dry_run(&self, mut work: Work<'_>) -> Result<End, Stop> {
+        let mut event = work.event();
+        event.detail = dry_run::summary(work.effect);
+        event.attributes.extend(dry_run::attributes(work.effect));
+        self.say("dry_run", work.id.as_str(), event).await?;
+        work.record.state.status = EffectStatus::Skipped.into();
+        work.save().await?;
+        Ok(End::Done)
+    }
+
+    /// The first content stays: whoever asks for another under the same id is told.
+    async fn conflict(&self, delivery: &Delivery, effect: &Effect) -> Result<End, Stop> {
+        let mut event = event_about(effect);
+        event.reason = "effect_conflict".to_owned();
+        event.detail = "the same effect was asked for before with another content".to_owned();
+        let key = format!("{}-{}", effect.id, origin(delivery));
+        self.say("effect_conflict", &key, event).await?;
+        tracing::warn!(effect_id = effect.id, "effect_conflict: the first content stays");
+        Ok(End::Ignored("effect_conflict"))
+    }
+
+    /// Says that it failed, remembers it, and rejects the message.
+    async fn fail(
+        &self,
+        delivery: &Delivery,
+        effect: &Effect,
+        record: Option<Record>,
+        reason: &'static str,
+        why: String,
+    ) -> Result<End, Stop> {
+        let mut event = event_about(effect);
+        event.reason = reason.to_owned();
+        event.detail.clone_from(&why);
+        if let Some(record) = &record {
+            event.number = record.state.number;
+            event.url.clone_from(&record.state.url);
+        }
+        self.say("failed", &failed_key(effect, delivery), event).await?;
+        if let Some(mut record) = record {
+            record.state.status = EffectStatus::Failed.into();
+            record.state.error.clone_from(&why);
+            record.state.steps.insert(FAILED_ON.to_owned(), origin(delivery));
+            self.core.records.save(&mut record).await?;
+        }
+        tracing::warn!(effect_id = effect.id, job_id = effect.cause, reason, why, "effect failed");
+        Err(Stop::failed(reason, why))
+    }
+
+    /// Whether the lease that the effect was asked under has passed to another holder.
+    async fn is_stale(&self, delivery: &Delivery) -> Result<bool, Stop> {
+        let headers = &delivery.headers;
+        let (Some(key), Some(token)) =
+            (headers.get(header::LEASE_KEY), headers.get(header::LEASE_TOKEN))
+        else {
+            return Ok(false);
+        };
+        // An operator's replay is a decision of its own.
+        if is_replay(delivery) {
+            return Ok(false);
+        }
+        let Ok(token) = token.parse::<u64>() else { return Ok(true) };
+        let current = self.core.leases.current_token(key).await.map_err(Stop::bus)?;
+        Ok(current.is_some_and(|current| current > token))
+    }
+
+    async fn say(&self, what: &str, key: &str, event: Event) -> Result<(), Stop> {
+        tracing::info!(
+            event = format!("effect_{what}"),
+            effect_id = event.effect_id,
+            job_id = event.job_id,
+            issue = event.issue,
+            number = event.number,
+            reason = event.reason,
+            "effect {what}"
+        );
+        self.core.outbox.event(what, key, event).await.map(drop).map_err(Stop::bus)
+    }
+}
+
+/// What a dispatched effect came to.
+enum Applied {
+    Now,
+    /// A state whose version is not above the applied one.
+    NotNewer,
+}
+
+async fn dispatch(work: &mut Work<'_>) -> Result<Applied, Stop> {
+    match &work.effect.write {
+        Some(Write::OpenPullRequest(write)) => open_pull_request::apply(work, write).await?,
+        Some(Write::IssueOutcome(write)) => issue_outcome::apply(work, write).await?,
+        Some(Write::Comment(write)) => comment::apply(work, write).await?,
+        Some(Write::LabelState(write)) => return label_state::apply(work, write).await,
+        Some(Write::CreateIssue(write)) => create_issue::apply(work, write).await?,
+        None => return Err(Stop::failed("invalid", "there is nothing to write")),
+    }
+    Ok(Applied::Now)
+}
+
+fn identify(effect: &Effect) -> Result<(EffectId, RepoName), String> {
+    let id: EffectId = effect.id.parse().map_err(|e| format!("{:?}: {e}", effect.id))?;
+    let repo = effect.repository.parse().map_err(|e| format!("{:?}: {e}", effect.repository))?;
+    if effect.write.is_none() {
+        return Err("there is nothing to write, or a newer version's kind of write".to_owned());
+    }
+    if id != EffectId::new(&effect.cause, &effect.slot) {
+        return Err(format!("the id is not that of cause {:?}, {:?}", effect.cause, effect.slot));
+    }
+    Ok((id, repo))
+}
+
+fn origin(delivery: &Delivery) -> String {
+    format!("{}-{}", delivery.stream, delivery.sequence)
+}
+
+fn is_replay(delivery: &Delivery) -> bool {
+    delivery.replay_of.is_some()
+}
+
+/// One event for each message that the effect failed on.
+fn failed_key(effect: &Effect, delivery: &Delivery) -> String {
+    let kind = effect_kind(effect);
+    let id = if effect.id.is_empty() { kind } else { &effect.id };
+    format!("{id}-{}", origin(delivery))
+}

@@ -1,0 +1,215 @@
+//! Setting labels: only Booty's own are ever taken away, with one call that holds the full set.
+
+use std::collections::BTreeSet;
+
+use booty_events::RepoName;
+use booty_github::{
+    Client, Endpoint,
+    object::{IssueEvent, Label},
+    pace::Write,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    outcome::Stop,
+    work::Work,
+    writer::{Gate, NotSent},
+};
+
+/// What all of Booty's own labels start with.
+const OWN: &str = "booty:";
+
+/// How a job ended: an issue has one of them at a time.
+const OUTCOMES: [&str; 3] = ["booty:opened", "booty:gave-up", "booty:needs-human"];
+
+/// Stands for the draft state where GitHub offers none.
+pub(crate) const DRAFT: &str = "booty:draft";
+
+/// Name, colour and description of the labels that Booty makes.
+const LOOKS: [(&str, &str, &str); 8] = [
+    ("booty:opened", "0e8a16", "Booty opened a pull request"),
+    ("booty:gave-up", "b60205", "Booty tried and gave up"),
+    ("booty:needs-human", "fbca04", "Booty needs a person to decide"),
+    (DRAFT, "cfd3d7", "Not ready: drafts are not available here"),
+    ("booty:in-progress", "1d76db", "A plan works on it"),
+    ("booty:completed", "0e8a16", "A plan has completed it"),
+    ("booty:failed", "b60205", "A plan failed on it"),
+    ("agent:builder", "0366d6", "Booty builds it"),
+];
+/// The look of any other label that is missing.
+const DEFAULT_COLOUR: &str = "0366d6";
+const DEFAULT_DESCRIPTION: &str = "Created by Booty";
+
+/// Whether a label is Booty's own, and may be taken away.
+pub(crate) fn is_own(name: &str) -> bool {
+    name.get(..OWN.len()).is_some_and(|start| start.eq_ignore_ascii_case(OWN))
+}
+
+/// Whether a label says how a job ended.
+pub(crate) fn is_outcome(name: &str) -> bool {
+    OUTCOMES.iter().any(|outcome| outcome.eq_ignore_ascii_case(name))
+}
+
+/// Adds labels to an issue or pull request; takes none away.
+pub(crate) async fn add(work: &mut Work<'_>, issue: u64, wanted: &[String]) -> Result<(), Stop> {
+    let present = work.github.list_labels_of_issue(&work.repo, issue).await;
+    let present = names(work.read(present).await?);
+    let missing: Vec<&String> = wanted.iter().filter(|name| !has(&present, name)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    for name in &missing {
+        ensure(work, name).await?;
+    }
+    let body = json!({ "labels": missing });
+    let request = work.github.post::<Value>(at(&work.repo, issue), &body);
+    let sent = work.gate.send(Write::Other, request).await;
+    work.repeatable(sent).await?;
+    Ok(())
+}
+
+/// Makes `wanted` the labels of its kind (`replaces`) on an issue. All others stay, also those that
+/// somebody sets while this runs.
+pub(crate) async fn set(
+    work: &mut Work<'_>,
+    issue: u64,
+    wanted: &[String],
+    replaces: fn(&str) -> bool,
+) -> Result<(), Stop> {
+    let present = work.github.list_labels_of_issue(&work.repo, issue).await;
+    let present = names(work.read(present).await?);
+    let mut full: Vec<String> = present
+        .iter()
+        .filter(|name| !(is_own(name) && replaces(name)) || has(wanted, name))
+        .cloned()
+        .collect();
+    full.extend(wanted.iter().filter(|name| !has(&present, name)).cloned());
+    if full.len() == present.len() && full.iter().all(|name| has(&present, name)) {
+        return Ok(());
+    }
+    for name in wanted {
+        ensure(work, name).await?;
+    }
+    let before = events(work, issue).await?.iter().map(|event| event.id).max().unwrap_or(0);
+    let body = json!({ "labels": full });
+    let request = work.github.put::<Value>(at(&work.repo, issue), &body);
+    let sent = work.gate.send(Write::Other, request).await;
+    work.repeatable(sent).await?;
+    put_back(work, issue, before).await
+}
+
+/// Gives a foreign label back that was set after we had read and was gone after we had written.
+async fn put_back(work: &mut Work<'_>, issue: u64, before: u64) -> Result<(), Stop> {
+    let since: Vec<IssueEvent> =
+        events(work, issue).await?.into_iter().filter(|event| event.id > before).collect();
+    let lost = taken_away(&since, work.login);
+    if lost.is_empty() {
+        return Ok(());
+    }
+    tracing::info!(labels = ?lost, issue, "foreign labels were put back");
+    let body = json!({ "labels": lost });
+    let request = work.github.post::<Value>(at(&work.repo, issue), &body);
+    let sent = work.gate.send(Write::Other, request).await;
+    work.repeatable(sent).await?;
+    Ok(())
+}
+
+/// The foreign labels whose last event is that `login` took them away.
+fn taken_away(events: &[IssueEvent], login: &str) -> BTreeSet<String> {
+    let mut lost = BTreeSet::new();
+    for event in events {
+        let Some(Label { name, .. }) = &event.label else { continue };
+        if is_own(name) {
+            continue;
+        }
+        let by_us =
+            event.actor.as_ref().is_some_and(|actor| actor.login.eq_ignore_ascii_case(login));
+        match event.event.as_str() {
+            "unlabeled" if by_us => lost.insert(name.clone()),
+            "labeled" | "unlabeled" => lost.remove(name),
+            _ => continue,
+        };
+    }
+    lost
+}
+
+async fn events(work: &mut Work<'_>, issue: u64) -> Result<Vec<IssueEvent>, Stop> {
+    let mut events = match work.github.list_issue_events(&work.repo, issue).await {
+        // An Enterprise server without them: nothing to go by.
+        Err(error) if error.is_not_found() => Vec::new(),
+        listed => work.read(listed).await?,
+    };
+    events.sort_by_key(|event| event.id);
+    Ok(events)
+}
+
+/// Makes a label that the repository has not. (GitHub would make it too, grey and undescribed.)
+async fn ensure(work: &mut Work<'_>, name: &str) -> Result<(), Stop> {
+    let made = make_if_missing(work.github, &work.gate, &work.repo, name).await;
+    work.repeatable(made).await
+}
+
+async fn make_if_missing(
+    github: &Client,
+    gate: &Gate<'_>,
+    repo: &RepoName,
+    name: &str,
+) -> Result<(), NotSent> {
+    if github.get_label(repo, name).await?.is_some() {
+        return Ok(());
+    }
+    let look = LOOKS.iter().find(|(known, ..)| known.eq_ignore_ascii_case(name));
+    let (_, colour, description) =
+        look.copied().unwrap_or((name, DEFAULT_COLOUR, DEFAULT_DESCRIPTION));
+    let body = json!({ "name": name, "color": colour, "description": description });
+    let request = github.post::<Value>(Endpoint::repo(repo).at("labels"), &body);
+    match gate.send(Write::Other, request).await {
+        Err(NotSent::Github(error)) if error.is_already_exists() => Ok(()),
+        sent => sent.map(drop),
+    }
+}
+
+fn at(repo: &RepoName, issue: u64) -> Endpoint {
+    Endpoint::repo(repo).at("issues").at(issue).at("labels")
+}
+
+fn names(labels: Vec<Label>) -> Vec<String> {
+    labels.into_iter().map(|label| label.name).collect()
+}
+
+/// GitHub's label names ignore case.
+fn has(names: &[String], name: &str) -> bool {
+    names.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(id: u64, what: &str, label: &str, actor: &str) -> IssueEvent {
+        serde_json::from_value(json!({
+            "id": id, "event": what, "label": {"name": label}, "actor": {"login": actor}
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn only_what_we_took_away_last_is_put_back() {
+        let events = [
+            event(1, "labeled", "bug", "ann"),
+            event(2, "unlabeled", "bug", "booty"),
+            event(3, "labeled", "later", "ann"),
+            event(4, "unlabeled", "later", "booty"),
+            event(5, "labeled", "later", "ann"),
+            event(6, "unlabeled", "wontfix", "ann"),
+            event(7, "unlabeled", "booty:opened", "booty"),
+        ];
+        assert_eq!(taken_away(&events, "Booty"), BTreeSet::from(["bug".to_owned()]));
+    }
+
+    #[test]
+    fn own_labels_are_known_by_their_prefix() {
+        assert!(is_own("booty:opened") && is_own("Booty:x") && is_outcome("BOOTY:opened"));
+        assert!(!is_own("agent:builder") && !is_own("bo") && !is_own("bøøty:"));
+    }
+}

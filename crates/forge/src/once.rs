@@ -1,0 +1,199 @@
+//! Creating something exactly once, although an answer can get lost.
+//!
+//! The intent is written down before the request leaves. Whoever finds an intent without a result
+//! (after a crash, a timeout, a broken connection) looks for the object by listing and by its marker,
+//! several times with growing pauses, and sends the request again only then.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use booty_github::{Kind, pace::Write};
+
+use crate::{
+    outcome::{self, Stop},
+    work::Work,
+    writer::NotSent,
+};
+
+/// How often one creation is sent at most, all unknown outcomes together.
+const MOST_SENDS: u32 = 6;
+
+/// An object of ours on GitHub.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Made {
+    /// An issue's or pull request's number, or a comment's id. Grows with age.
+    pub(crate) id: u64,
+    pub(crate) url: String,
+}
+
+impl Made {
+    fn to_step(&self) -> String {
+        format!("{} {}", self.id, self.url)
+    }
+
+    pub(crate) fn from_step(text: &str) -> Option<Self> {
+        let (id, url) = text.split_once(' ')?;
+        Some(Self { id: id.parse().ok()?, url: url.to_owned() })
+    }
+}
+
+/// Something that notifies people, and that a repeated request would make twice.
+#[async_trait]
+pub(crate) trait Creation: Sync {
+    /// Its step's name in the record.
+    fn step(&self) -> &'static str;
+    /// Those that are there, by marker and author.
+    async fn look_up(&self, work: &Work<'_>) -> Result<Vec<Made>, booty_github::Error>;
+    /// Sends the request, once. The gate is passed by the caller.
+    async fn create(&self, work: &Work<'_>) -> Result<Made, booty_github::Error>;
+    /// Takes one away that is too many.
+    async fn remove(&self, work: &Work<'_>, surplus: &Made) -> Result<(), NotSent>;
+}
+
+/// Creates it, or finds what an earlier try made.
+pub(crate) async fn once(work: &mut Work<'_>, creation: &dyn Creation) -> Result<Made, Stop> {
+    let step = creation.step();
+    if let Some(made) = work.record.step(step).and_then(Made::from_step) {
+        return Ok(made);
+    }
+    if work.record.state.pending_step == step
+        && let Some(made) = look_again(work, creation).await?
+    {
+        return settle(work, creation, made).await;
+    }
+    if work.record.state.sends >= MOST_SENDS {
+        let why = format!("{step}: sent {MOST_SENDS} times, and never seen to be done");
+        return Err(Stop::failed("unknown_outcome", why));
+    }
+    let admitted = work.gate.admit(Write::Content).await;
+    work.repeatable(admitted).await?;
+    work.record.state.pending_step = step.to_owned();
+    work.record.state.lookups = 0;
+    work.record.state.sends += 1;
+    work.save().await?;
+    let sent = match work.gate.check() {
+        Ok(()) => creation.create(work).await.map_err(NotSent::Github),
+        Err(stopped) => Err(stopped),
+    };
+    match sent {
+        Ok(made) if work.record.state.sends == 1 => note(work, step, made).await,
+        Ok(made) => {
+            let listed = creation.look_up(work).await;
+            let mut all = work.read(listed).await?;
+            if !all.contains(&made) {
+                all.push(made);
+            }
+            settle(work, creation, all).await
+        }
+        Err(error) => after_failure(work, creation, error).await,
+    }
+}
+
+/// Looks for what an earlier try made: `None` when it may be sent again.
+async fn look_again(
+    work: &mut Work<'_>,
+    creation: &dyn Creation,
+) -> Result<Option<Vec<Made>>, Stop> {
+    let delays = &work.core.settings.lookup_delays;
+    let done = usize::try_from(work.record.state.lookups).unwrap_or(usize::MAX);
+    if let Some(delay) = delays.get(done) {
+        let since = work.record.updated().map(|at| work.core.records.now() - at);
+        let waited = since.and_then(|since| since.to_std().ok()).unwrap_or_default();
+        // The bus redelivers up to a fifth early.
+        if waited < delay.mul_f64(0.75) {
+            return Err(Stop::later(*delay - waited, unknown(creation)));
+        }
+    }
+    let listed = creation.look_up(work).await;
+    let found = work.read(listed).await?;
+    if !found.is_empty() {
+        return Ok(Some(found));
+    }
+    work.record.state.lookups += 1;
+    match delays.get(done + 1) {
+        None => Ok(None),
+        Some(next) => {
+            work.save().await?;
+            Err(Stop::later(*next, unknown(creation)))
+        }
+    }
+}
+
+fn unknown(creation: &dyn Creation) -> String {
+    format!("{}: its outcome is unknown, looking for it again", creation.step())
+}
+
+/// Keeps the oldest, takes the others away and says so.
+async fn settle(
+    work: &mut Work<'_>,
+    creation: &dyn Creation,
+    mut found: Vec<Made>,
+) -> Result<Made, Stop> {
+    found.sort_by_key(|made| made.id);
+    let mut found = found.into_iter();
+    let Some(oldest) = found.next() else {
+        return Err(Stop::later(Duration::ZERO, unknown(creation)));
+    };
+    for surplus in found {
+        let removed = creation.remove(work, &surplus).await;
+        work.repeatable(removed).await?;
+        let mut event = work.event();
+        event.url.clone_from(&surplus.url);
+        event.detail = format!("{}: {} was one too many and is gone", creation.step(), surplus.url);
+        let key = format!("{}-{}-{}", work.id, creation.step(), surplus.id);
+        work.core.outbox.event("duplicate_removed", &key, event).await.map_err(Stop::bus)?;
+        tracing::warn!(url = surplus.url, effect_id = %work.id, "a second object with one marker");
+    }
+    note(work, creation.step(), oldest).await
+}
+
+async fn note(work: &mut Work<'_>, step: &str, made: Made) -> Result<Made, Stop> {
+    work.done(step, made.to_step()).await?;
+    Ok(made)
+}
+
+/// What a failed sending means: the object after all, or why there is none yet. Saves what has to be
+/// known of it.
+async fn after_failure(
+    work: &mut Work<'_>,
+    creation: &dyn Creation,
+    error: NotSent,
+) -> Result<Made, Stop> {
+    let retry_delays = &work.core.settings.retry_delays;
+    let lookup_delays = &work.core.settings.lookup_delays;
+    let (known_not_done, stop) = match &error {
+        NotSent::Github(github) if github.kind() == Kind::Unknown => {
+            // Found at once it needs no pause; not found says nothing yet.
+            if let Ok(found) = creation.look_up(work).await
+                && !found.is_empty()
+            {
+                return settle(work, creation, found).await;
+            }
+            work.record.state.error = outcome::with_sources(github);
+            let pause = lookup_delays.first().copied().unwrap_or_default();
+            (false, Stop::later(pause, outcome::with_sources(github)))
+        }
+        NotSent::Github(github) if github.is_already_exists() => {
+            let listed = creation.look_up(work).await;
+            let found = work.read(listed).await?;
+            if !found.is_empty() {
+                return settle(work, creation, found).await;
+            }
+            (true, Stop::failed(github.word(), outcome::with_sources(github)))
+        }
+        // GitHub itself says that it failed: one look makes sure before the next try.
+        NotSent::Github(github @ booty_github::Error::Server { .. }) => {
+            work.record.state.lookups = u32::try_from(lookup_delays.len()).unwrap_or(u32::MAX);
+            (false, outcome::retry(github, &mut work.record, retry_delays))
+        }
+        _ => {
+            work.record.state.sends -= 1;
+            (true, outcome::after(error, &mut work.record, retry_delays))
+        }
+    };
+    if known_not_done {
+        work.record.state.pending_step.clear();
+    }
+    work.save().await?;
+    Err(stop)
+}

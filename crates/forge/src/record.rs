@@ -1,0 +1,140 @@
+//! What forge remembers of its effects, in the bucket `booty_effects`.
+//!
+//! Each change is a compare-and-set: a writer that was replaced meanwhile can't overwrite what its
+//! successor knows.
+
+use booty_bus::{Bucket, BucketError, Bus};
+use booty_events::{
+    EffectId, Message, RepoName, bucket,
+    v1::{Effect, EffectRecord, EffectStatus},
+};
+use chrono::{DateTime, Utc};
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+/// All records.
+#[derive(Clone)]
+pub(crate) struct Records {
+    bucket: Bucket,
+    clock: fn() -> DateTime<Utc>,
+}
+
+/// One record, as it is stored and as it will be.
+pub(crate) struct Record {
+    pub(crate) state: EffectRecord,
+    key: String,
+    revision: Option<u64>,
+}
+
+/// Why a record could not be read or written.
+#[derive(Debug, Error)]
+pub(crate) enum RecordError {
+    #[error("the record {key} was changed by another writer")]
+    Taken { key: String },
+    #[error("the record {key} is not one")]
+    Decode { key: String, source: prost::DecodeError },
+    #[error("the record {key} can't be reached")]
+    Bus { key: String, source: BucketError },
+}
+
+impl Records {
+    pub(crate) fn new(bus: &Bus, clock: fn() -> DateTime<Utc>) -> Self {
+        Self { bucket: bus.bucket(&bucket::EFFECTS), clock }
+    }
+
+    /// The record of an effect; a new one if there is none.
+    pub(crate) async fn of_effect(&self, id: &EffectId) -> Result<Record, RecordError> {
+        let mut record = self.load(bucket::effect_key(id)).await?;
+        record.state.effect_id = id.to_string();
+        Ok(record)
+    }
+
+    /// The record of an object of ours: which effect made it, and under which trace.
+    pub(crate) async fn of_object(
+        &self,
+        repo: &RepoName,
+        number: u64,
+    ) -> Result<Record, RecordError> {
+        self.load(format!("object.{}.{number}", repo.token())).await
+    }
+
+    /// The record of an issue's label state.
+    pub(crate) async fn of_labels(
+        &self,
+        repo: &RepoName,
+        issue: u64,
+    ) -> Result<Record, RecordError> {
+        self.load(format!("labels.{}.{issue}", repo.token())).await
+    }
+
+    pub(crate) async fn save(&self, record: &mut Record) -> Result<(), RecordError> {
+        record.state.updated = Some((self.clock)().into());
+        let value = record.state.encode_to_vec().into();
+        let written = match record.revision {
+            Some(revision) => self.bucket.update(&record.key, value, revision).await,
+            None => self.bucket.create(&record.key, value).await,
+        };
+        match written {
+            Ok(revision) => {
+                record.revision = Some(revision);
+                Ok(())
+            }
+            Err(BucketError::Conflict) => Err(RecordError::Taken { key: record.key.clone() }),
+            Err(source) => Err(RecordError::Bus { key: record.key.clone(), source }),
+        }
+    }
+
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        (self.clock)()
+    }
+
+    async fn load(&self, key: String) -> Result<Record, RecordError> {
+        match self.bucket.get(&key).await {
+            Ok(Some(entry)) => {
+                let state = EffectRecord::decode(entry.value)
+                    .map_err(|source| RecordError::Decode { key: key.clone(), source })?;
+                Ok(Record { state, key, revision: Some(entry.revision) })
+            }
+            Ok(None) => Ok(Record { state: EffectRecord::default(), key, revision: None }),
+            Err(source) => Err(RecordError::Bus { key, source }),
+        }
+    }
+}
+
+impl Record {
+    /// Whether anything was ever written down about it.
+    pub(crate) fn exists(&self) -> bool {
+        self.revision.is_some()
+    }
+
+    pub(crate) fn status(&self) -> EffectStatus {
+        self.state.status()
+    }
+
+    /// What came of a step, if it is done.
+    pub(crate) fn step(&self, name: &str) -> Option<&str> {
+        self.state.steps.get(name).map(String::as_str)
+    }
+
+    /// Notes what came of a step; the next one starts with no failures.
+    pub(crate) fn done(&mut self, name: &str, value: impl Into<String>) {
+        self.state.steps.insert(name.to_owned(), value.into());
+        self.state.pending_step.clear();
+        (self.state.lookups, self.state.attempts, self.state.sends) = (0, 0, 0);
+    }
+
+    /// When it was last changed.
+    pub(crate) fn updated(&self) -> Option<DateTime<Utc>> {
+        self.state.updated.clone()?.try_into().ok()
+    }
+}
+
+/// sha256 over what is to be written and where: who asks, and when, is not part of it.
+pub(crate) fn content_hash(effect: &Effect) -> Vec<u8> {
+    let content = Effect {
+        repository: effect.repository.to_ascii_lowercase(),
+        write: effect.write.clone(),
+        ..Effect::default()
+    };
+    Sha256::digest(content.encode_to_vec()).to_vec()
+}
