@@ -1,0 +1,41 @@
+use booty_bus::{Headers, Outgoing};
+use booty_events::{IssueNumber, JobId, header, subject, v1::JobState};
+use booty_service::JobStore;
+
+#[tokio::test]
+async fn a_job_is_queued_from_its_delivery_on_and_then_what_its_service_says() {
+    let (_server, bus) = crate::broker().await;
+    let store = JobStore::new(&bus);
+    let delivery = "72d3162e-cc78-11e3-81ab-4c9367dc0958".parse().unwrap();
+    let job = JobId::for_issue(IssueNumber::new(7).unwrap(), &delivery);
+    assert!(store.find(&job).await.unwrap().is_none());
+
+    let mut headers = Headers::default();
+    headers.insert(header::JOB_ID, job.as_str());
+    let subject = subject::inbox_github("issues", Some("labeled"), &delivery);
+    bus.publish(Outgoing { subject, headers, payload: "{}".into() }).await.unwrap();
+    assert_eq!(store.find(&job).await.unwrap().unwrap().state(), JobState::Queued);
+    // Another issue's number with the same delivery is no job.
+    let other = JobId::for_issue(IssueNumber::new(8).unwrap(), &delivery);
+    assert!(store.find(&other).await.unwrap().is_none());
+
+    store.update(&job, |job| job.set_state(JobState::Running)).await.unwrap();
+    assert_eq!(store.find(&job).await.unwrap().unwrap().state(), JobState::Running);
+}
+
+#[tokio::test]
+async fn parallel_changes_of_one_job_all_count() {
+    let (_server, bus) = crate::broker().await;
+    let store = JobStore::new(&bus);
+    let job: JobId = "1-d".parse().unwrap();
+    let changes = (0..8).map(|_| {
+        let (store, job) = (store.clone(), job.clone());
+        tokio::spawn(async move { store.update(&job, |job| job.attempt += 1).await.unwrap() })
+    });
+    for change in changes.collect::<Vec<_>>() {
+        change.await.unwrap();
+    }
+    assert_eq!(store.get(&job).await.unwrap().unwrap().attempt, 8);
+    let listed: Vec<_> = store.list().await.unwrap().into_iter().map(|job| job.id).collect();
+    assert_eq!(listed, ["1-d"]);
+}
