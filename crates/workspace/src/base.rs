@@ -1,14 +1,20 @@
 //! The tree of a commit, checked as a whole before anything of it is written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
-use gix::{ObjectId, objs::Kind, objs::TreeRefIter, objs::tree::name_order};
+use gix::{
+    ObjectId,
+    objs::{Kind, tree::name_order},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Error, Mode, TreeLimits,
     path::{self, BareRepository},
 };
+
+/// Bytes of an object id in a tree object.
+const SHA1_BYTES: usize = 20;
 
 /// What a commit's tree holds, every folder before what is in it.
 #[derive(Debug, Default)]
@@ -47,16 +53,27 @@ impl From<Error> for Refusal {
 }
 
 /// The bytes of an object that must be of this kind and must not be longer than that.
-pub(crate) fn read(repo: &gix::Repository, id: ObjectId, kind: Kind, limit: u64) -> Result<Vec<u8>, Refusal> {
-    let header = repo.find_header(id).map_err(|error| Refusal::Damaged(format!("{id}: {error}")))?;
+pub(crate) fn read(
+    repo: &gix::Repository,
+    id: ObjectId,
+    kind: Kind,
+    limit: u64,
+) -> Result<Vec<u8>, Refusal> {
+    let header =
+        repo.find_header(id).map_err(|error| Refusal::Damaged(format!("{id}: {error}")))?;
     if header.kind() != kind {
-        return Err(Refusal::Damaged(format!("{id} is a {}, and was named as a {kind}", header.kind())));
+        return Err(Error::invalid(format!(
+            "{id} is a {}, and was named as a {kind}",
+            header.kind()
+        ))
+        .into());
     }
     // Before anything is decompressed.
     if header.size() > limit {
         return Err(Error::too_large(format!("bytes in one {kind}"), limit, header.size()).into());
     }
-    let object = repo.find_object(id).map_err(|error| Refusal::Damaged(format!("{id}: {error}")))?;
+    let object =
+        repo.find_object(id).map_err(|error| Refusal::Damaged(format!("{id}: {error}")))?;
     Ok(object.detach().data)
 }
 
@@ -67,8 +84,8 @@ pub(crate) fn walk(
     limits: &TreeLimits,
     cancel: &CancellationToken,
 ) -> Result<BaseTree, Refusal> {
-    let mut walk = Walk { repo, limits, cancel, base: BaseTree::default(), links: BTreeMap::new(), bytes: 0 };
-    // Folders to look into: how deep, and the entry, or nothing for the root. Depth first, so that order holds.
+    let mut walk =
+        Walk { repo, limits, cancel, base: BaseTree::default(), links: BTreeMap::new(), bytes: 0 };
     walk.folder(tree, &[], 0)?;
     path::check_links(&walk.links)?;
     Ok(walk.base)
@@ -90,39 +107,60 @@ impl Walk<'_> {
             return Err(Error::Cancelled.into());
         }
         if depth > self.limits.depth {
-            return Err(Error::too_large("folders within one another", self.limits.depth as u64, depth as u64).into());
+            return Err(Error::too_large(
+                "folders within one another",
+                self.limits.depth as u64,
+                depth as u64,
+            )
+            .into());
         }
         let data = read(self.repo, id, Kind::Tree, self.limits.file_bytes)?;
         let mut bare = BareRepository::default();
         let mut previous: Option<(&[u8], bool)> = None;
-        for entry in TreeRefIter::from_bytes(&data, id.kind()) {
-            let entry = entry.map_err(|error| Error::hostile(folder, format!("a malformed tree: {error}")))?;
-            let name: &[u8] = entry.filename;
+        let mut names = HashSet::new();
+        let mut rest = data.as_slice();
+        while !rest.is_empty() {
+            let (mode, name, id) = next_entry(&mut rest)
+                .ok_or_else(|| Error::hostile(folder, "a malformed tree object"))?;
             let path = join(folder, name);
-            let kind = kind(entry.mode.value()).ok_or_else(|| {
-                Error::hostile(&path, format!("mode {:o} is none of git's", entry.mode.value()))
+            let kind = kind(mode).ok_or_else(|| {
+                Error::hostile(
+                    &path,
+                    format!("mode {} is none that git makes", mode.escape_ascii()),
+                )
             })?;
             path::check_name(name, &path, kind == EntryKind::File(Mode::Symlink))?;
             let is_folder = kind == EntryKind::Folder;
-            if let Some((before, before_is_folder)) = previous {
-                // Sorted by git's order there is no way to hide a second entry of the same name from the next check.
-                if name == before || name_order(before, before_is_folder, name, is_folder).is_ge() {
-                    return Err(Error::hostile(&path, "a tree with doubled or unsorted names").into());
-                }
+            let sorted = previous.is_none_or(|(name_before, was_folder)| {
+                name_order(name_before, was_folder, name, is_folder).is_lt()
+            });
+            // A folder sorts as if its name ended in a slash, so two of one name can lie apart in a sorted tree.
+            if !sorted || !names.insert(name) {
+                return Err(
+                    Error::hostile(&path, "a tree object with doubled or unsorted names").into()
+                );
             }
             previous = Some((name, is_folder));
             bare.note(name, is_folder);
-            self.entry(path, kind, entry.oid.to_owned(), depth)?;
+            self.entry(path, kind, id, depth)?;
         }
         bare.check(folder)?;
         Ok(())
     }
 
-    fn entry(&mut self, path: Vec<u8>, kind: EntryKind, id: ObjectId, depth: usize) -> Result<(), Refusal> {
+    fn entry(
+        &mut self,
+        path: Vec<u8>,
+        kind: EntryKind,
+        id: ObjectId,
+        depth: usize,
+    ) -> Result<(), Refusal> {
         let limits = self.limits;
         if path.len() > limits.path_bytes {
             let found = path.len() as u64;
-            return Err(Error::too_large("bytes in one path", limits.path_bytes as u64, found).into());
+            return Err(
+                Error::too_large("bytes in one path", limits.path_bytes as u64, found).into()
+            );
         }
         if self.base.entries.len() >= limits.files {
             let limit = limits.files as u64;
@@ -130,9 +168,16 @@ impl Walk<'_> {
         }
         let mut size = 0;
         if let EntryKind::File(mode) = kind {
-            let header = self.repo.find_header(id).map_err(|error| Refusal::Damaged(format!("{id}: {error}")))?;
+            let header = self
+                .repo
+                .find_header(id)
+                .map_err(|error| Refusal::Damaged(format!("{id}: {error}")))?;
             if header.kind() != Kind::Blob {
-                return Err(Error::hostile(&path, format!("named as a file, but is a {}", header.kind())).into());
+                return Err(Error::hostile(
+                    &path,
+                    format!("named as a file, but is a {}", header.kind()),
+                )
+                .into());
             }
             size = header.size();
             if size > limits.file_bytes {
@@ -141,11 +186,17 @@ impl Walk<'_> {
             }
             self.bytes = self.bytes.saturating_add(size);
             if self.bytes > limits.total_bytes {
-                return Err(Error::too_large("bytes in the tree", limits.total_bytes, self.bytes).into());
+                return Err(
+                    Error::too_large("bytes in the tree", limits.total_bytes, self.bytes).into()
+                );
             }
             if mode == Mode::Symlink {
                 if size > path::TARGET_MAX {
-                    return Err(Error::hostile(&path, "a link with a target too long for any path").into());
+                    return Err(Error::hostile(
+                        &path,
+                        "a link with a target too long for any path",
+                    )
+                    .into());
                 }
                 let target = read(self.repo, id, Kind::Blob, path::TARGET_MAX)?;
                 self.links.insert(path.clone(), target);
@@ -160,14 +211,26 @@ impl Walk<'_> {
     }
 }
 
-fn kind(mode: u16) -> Option<EntryKind> {
+/// Takes the next `<mode> <name>\0<id>` off a tree object. gix has a reader for it, which takes mode 140000 for a folder.
+fn next_entry<'a>(rest: &mut &'a [u8]) -> Option<(&'a [u8], &'a [u8], ObjectId)> {
+    let space = rest.iter().position(|&byte| byte == b' ')?;
+    let (mode, after) = (&rest[..space], &rest[space + 1..]);
+    let nul = after.iter().position(|&byte| byte == 0)?;
+    let (name, after) = (&after[..nul], &after[nul + 1..]);
+    let (id, after) = after.split_at_checked(SHA1_BYTES)?;
+    *rest = after;
+    Some((mode, name, ObjectId::try_from(id).ok()?))
+}
+
+fn kind(mode: &[u8]) -> Option<EntryKind> {
     Some(match mode {
-        0o040000 => EntryKind::Folder,
+        // Some old hosts wrote the zero.
+        b"40000" | b"040000" => EntryKind::Folder,
         // 100664 was written by very old versions of git.
-        0o100644 | 0o100664 => EntryKind::File(Mode::Regular),
-        0o100755 => EntryKind::File(Mode::Executable),
-        0o120000 => EntryKind::File(Mode::Symlink),
-        0o160000 => EntryKind::Submodule,
+        b"100644" | b"100664" => EntryKind::File(Mode::Regular),
+        b"100755" => EntryKind::File(Mode::Executable),
+        b"120000" => EntryKind::File(Mode::Symlink),
+        b"160000" => EntryKind::Submodule,
         _ => return None,
     })
 }

@@ -80,12 +80,23 @@ impl Change {
         let kind = match old {
             None => ChangeKind::Added,
             // The same bytes as a link's target and as a file's content are not the same thing.
-            Some((old, _)) if other_bytes || (old == Mode::Symlink) != (mode == Mode::Symlink) => ChangeKind::Modified,
+            Some((old, _)) if other_bytes || (old == Mode::Symlink) != (mode == Mode::Symlink) => {
+                ChangeKind::Modified
+            }
             Some(_) => ChangeKind::ModeChanged,
         };
         let count = Count::between(old.map_or(&[], |(_, content)| content), &content);
         let old_mode = old.map(|(mode, _)| mode);
-        Self { path, kind, mode, old_mode, content, added_lines: count.added, deleted_lines: count.deleted, binary: count.binary }
+        Self {
+            path,
+            kind,
+            mode,
+            old_mode,
+            content,
+            added_lines: count.added,
+            deleted_lines: count.deleted,
+            binary: count.binary,
+        }
     }
 
     /// A path that is gone.
@@ -112,13 +123,18 @@ struct Count {
 
 impl Count {
     fn between(old: &[u8], new: &[u8]) -> Self {
-        let is_binary = |content: &[u8]| content.iter().take(TEXT_PROBE_BYTES).any(|&byte| byte == 0);
+        let is_binary =
+            |content: &[u8]| content.iter().take(TEXT_PROBE_BYTES).any(|&byte| byte == 0);
         if is_binary(old) || is_binary(new) {
             return Self { added: 0, deleted: 0, binary: true };
         }
         let input = InternedInput::new(old, new);
         let diff = Diff::compute(Algorithm::Histogram, &input);
-        Self { added: diff.count_additions() as usize, deleted: diff.count_removals() as usize, binary: false }
+        Self {
+            added: diff.count_additions() as usize,
+            deleted: diff.count_removals() as usize,
+            binary: false,
+        }
     }
 }
 
@@ -137,7 +153,13 @@ mod tests {
     #[case(b"a\r\n", b"a\n", 1, 1, false)]
     #[case(b"a\0b", b"a\n", 0, 0, true)]
     #[case(b"\xff\xfe\n", b"\xff\n", 1, 1, false)]
-    fn lines(#[case] old: &[u8], #[case] new: &[u8], #[case] added: usize, #[case] deleted: usize, #[case] binary: bool) {
+    fn lines(
+        #[case] old: &[u8],
+        #[case] new: &[u8],
+        #[case] added: usize,
+        #[case] deleted: usize,
+        #[case] binary: bool,
+    ) {
         let count = Count::between(old, new);
         assert_eq!((count.added, count.deleted, count.binary), (added, deleted, binary));
     }

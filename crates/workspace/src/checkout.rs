@@ -1,6 +1,7 @@
 //! A job's files, and what became of them.
 
 use std::{
+    fmt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -22,7 +23,6 @@ use crate::{
 const MAX_IGNORE_BYTES: u64 = 1 << 20;
 
 /// A job's own files, as the base commit has them; the folder is removed with this value.
-#[derive(Debug)]
 pub struct Checkout {
     // Before the folder, so that work on blocking threads is told to stop first.
     _stop: DropGuard,
@@ -46,7 +46,6 @@ pub struct BaseFile {
 }
 
 /// What blocking threads work with.
-#[derive(Debug)]
 struct Inner {
     folder: JobFolder,
     held: Held,
@@ -56,7 +55,14 @@ struct Inner {
 }
 
 impl Checkout {
-    pub(crate) fn new(folder: JobFolder, held: Held, key: String, branch: String, tree: BaseTree, limits: TreeLimits) -> Self {
+    pub(crate) fn new(
+        folder: JobFolder,
+        held: Held,
+        key: String,
+        branch: String,
+        tree: BaseTree,
+        limits: TreeLimits,
+    ) -> Self {
         let index = BaseIndex::new(tree);
         let files = index.files.iter().map(|(path, tracked)| BaseFile {
             path: path.clone(),
@@ -99,7 +105,10 @@ impl Checkout {
     /// `None` when the commit has no such file.
     pub async fn base_content(&self, path: &[u8]) -> Result<Option<Vec<u8>>, Error> {
         let Some(tracked) = self.inner.index.files.get(path).copied() else { return Ok(None) };
-        self.blocking(move |inner, _| inner.old_content(&inner.held.repo.to_thread_local(), tracked).map(Some)).await
+        self.blocking(move |inner, _| {
+            inner.old_content(&inner.held.repo.to_thread_local(), tracked).map(Some)
+        })
+        .await
     }
 
     /// Added, changed, deleted and mode-changed paths of the work tree against the base.
@@ -129,10 +138,23 @@ impl Checkout {
     }
 }
 
+/// Without the list of files, which a log would drown in.
+impl fmt::Debug for Checkout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { tree, base, branch, .. } = self;
+        f.debug_struct("Checkout")
+            .field("tree", tree)
+            .field("base", base)
+            .field("branch", branch)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Inner {
     fn change_set(&self, stop: &CancellationToken) -> Result<ChangeSet, Error> {
         let repo = self.held.repo.to_thread_local();
-        let differences = scan::scan(self.folder.tree(), &self.index, &self.rules(&repo)?, &self.limits, stop)?;
+        let differences =
+            scan::scan(self.folder.tree(), &self.index, &self.rules(&repo)?, &self.limits, stop)?;
         let mut changes = Vec::with_capacity(differences.found.len() + differences.gone.len());
         for (path, found) in differences.found {
             if stop.is_cancelled() {

@@ -7,7 +7,9 @@ use std::{io, path::PathBuf};
 #[non_exhaustive]
 pub enum Error {
     /// The repository, the branch or the commit is not there (any more), or the token may not see it.
-    #[error("{what} was not found on the remote; was it deleted, renamed, or is it out of the token's reach?")]
+    #[error(
+        "{what} was not found on the remote; was it deleted, renamed, or is it out of the token's reach?"
+    )]
     NotFound {
         /// `repository`, `branch x` or `commit x`.
         what: String,
@@ -91,7 +93,11 @@ impl Error {
     /// Whether the same call may succeed later without anybody changing anything.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Network { .. } | Self::Busy { .. } | Self::Io { .. } | Self::Cancelled | Self::Damaged { .. } => true,
+            Self::Network { .. }
+            | Self::Busy { .. }
+            | Self::Io { .. }
+            | Self::Cancelled
+            | Self::Damaged { .. } => true,
             Self::NotFound { .. }
             | Self::Unauthorized { .. }
             | Self::Redirected { .. }
@@ -113,7 +119,10 @@ impl Error {
         Self::Invalid { what: what.into() }
     }
 
-    pub(crate) fn io(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn io(
+        what: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { what, path, source }
     }

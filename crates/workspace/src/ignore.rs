@@ -51,7 +51,9 @@ impl IgnoreRules {
         let root = Path::new("/");
         let Ok(folder) = folder.to_path() else { return };
         let source = root.join(folder).join(".gitignore");
-        if let Err(error) = self.search.add_patterns_buffer(content, source, Some(root), Ignore::default()) {
+        if let Err(error) =
+            self.search.add_patterns_buffer(content, source, Some(root), Ignore::default())
+        {
             tracing::warn!(%error, "a .gitignore of the base is left out");
         }
     }

@@ -99,7 +99,8 @@ impl Jobs {
     }
 
     fn remove(&self, place: PathBuf) -> Result<(), Error> {
-        remove::remove(place.clone(), &self.trash).map_err(Error::io("can't remove the folder", place))
+        remove::remove(place.clone(), &self.trash)
+            .map_err(Error::io("can't remove the folder", place))
     }
 }
 
@@ -135,9 +136,8 @@ impl JobFolder {
     /// Removes the folder now.
     pub(crate) fn close(mut self) -> Result<(), Error> {
         match self.discard()? {
-            Some(place) => {
-                remove::remove(place, &self.trash).map_err(Error::io("can't remove the folder", &self.folder))
-            }
+            Some(place) => remove::remove(place, &self.trash)
+                .map_err(Error::io("can't remove the folder", &self.folder)),
             None => Ok(()),
         }
     }

@@ -77,7 +77,12 @@ impl From<Error> for Trouble {
 
 impl Mirrors {
     /// Makes the folder and removes half-made and superseded generations.
-    pub(crate) fn open(root: &Path, trash: &Path, limits: MirrorLimits, file_bytes: u64) -> Result<Self, Error> {
+    pub(crate) fn open(
+        root: &Path,
+        trash: &Path,
+        limits: MirrorLimits,
+        file_bytes: u64,
+    ) -> Result<Self, Error> {
         let folder = root.join("mirrors");
         fs::create_dir_all(&folder).map_err(Error::io("can't make the folder", &folder))?;
         let this = Self {
@@ -95,7 +100,9 @@ impl Mirrors {
                 Ok(()) => this.tidy(&mirror)?,
                 // Somebody is fetching, and tidies afterwards.
                 Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(error)) => return Err(Error::io("can't take the lock", path)(error)),
+                Err(TryLockError::Error(error)) => {
+                    return Err(Error::io("can't take the lock", path)(error));
+                }
             }
         }
         Ok(this)
@@ -135,7 +142,9 @@ impl Mirrors {
             match file.try_lock() {
                 Ok(()) => return Ok(file),
                 Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(error)) => return Err(Error::io("can't take the lock", path)(error)),
+                Err(TryLockError::Error(error)) => {
+                    return Err(Error::io("can't take the lock", path)(error));
+                }
             }
             if terms.cancel.is_cancelled() {
                 return Err(Error::Cancelled);
@@ -160,21 +169,29 @@ impl Mirrors {
             fs_capabilities: Some(gix::fs::Capabilities::default()),
             object_hash: Some(gix::hash::Kind::Sha1),
         };
-        let made = gix::ThreadSafeRepository::init_opts(&half, gix::create::Kind::Bare, options, self.options())
-            .map_err(|error| strange(error.to_string()))
-            .and_then(|_| {
-                File::create(half.join("in-use")).map_err(Error::io("can't make the lock", &half))?;
-                self.receive(&half, order).map_err(|trouble| match trouble {
-                    Trouble::Error(error) => error,
-                    Trouble::Generation(what) => strange(what),
-                })
-            });
-        if let Err(error) = made {
-            self.discard(&half)?;
-            return Err(error);
-        }
+        let made = gix::ThreadSafeRepository::init_opts(
+            &half,
+            gix::create::Kind::Bare,
+            options,
+            self.options(),
+        )
+        .map_err(|error| strange(error.to_string()))
+        .and_then(|_| {
+            File::create(half.join("in-use")).map_err(Error::io("can't make the lock", &half))?;
+            self.receive(&half, order).map_err(|trouble| match trouble {
+                Trouble::Error(error) => error,
+                Trouble::Generation(what) => strange(what),
+            })
+        });
+        let commit = match made {
+            Ok(commit) => commit,
+            Err(error) => {
+                self.discard(&half)?;
+                return Err(error);
+            }
+        };
         fs::rename(&half, &path).map_err(Error::io("can't name the mirror", &path))?;
-        self.hold(&path, order).map_err(|trouble| match trouble {
+        self.hold(&path, commit).map_err(|trouble| match trouble {
             Trouble::Error(error) => error,
             Trouble::Generation(what) => strange(what),
         })
@@ -186,37 +203,31 @@ impl Mirrors {
             return Err(Trouble::Generation(format!("{packs} packs")));
         }
         clear_locks(path)?;
-        if let Want::Commit { .. } = order.want {
-            // A commit is complete or not there at all.
-            let held = self.hold(path, order);
+        if let Want::Commit { sha, .. } = order.want {
+            let commit = ObjectId::from_hex(sha.as_bytes())
+                .map_err(|error| Error::invalid(error.to_string()))?;
+            let held = self.hold(path, commit);
             if held.is_ok() {
                 return held;
             }
         }
-        self.receive(path, order)?;
-        self.hold(path, order)
+        let commit = self.receive(path, order)?;
+        self.hold(path, commit)
     }
 
-    /// The wanted commit of a generation, with a hand on it.
-    fn hold(&self, path: &Path, order: &Order<'_>) -> Result<Held, Trouble> {
+    /// A commit of a generation, with a hand on it. Packs come as a whole, so a commit that is there is complete.
+    fn hold(&self, path: &Path, commit: ObjectId) -> Result<Held, Trouble> {
         let lock = path.join("in-use");
         let in_use = File::open(&lock).map_err(Error::io("can't open the lock", &lock))?;
         in_use.lock_shared().map_err(Error::io("can't take the lock", &lock))?;
         let repo = self.repository(path)?;
-        let commit = match order.want {
-            Want::Branch(branch) => {
-                let mut reference = repo.find_reference(&local_ref(branch)).map_err(generation_trouble)?;
-                reference.peel_to_id().map_err(generation_trouble)?.detach()
-            }
-            Want::Commit { sha, .. } => ObjectId::from_hex(sha.as_bytes()).map_err(|error| Error::invalid(error.to_string()))?,
-        };
         if !repo.has_object(commit) {
             return Err(Trouble::Generation(format!("{commit} is missing")));
         }
         Ok(Held { repo: repo.into_sync(), commit, _in_use: in_use })
     }
 
-    fn receive(&self, path: &Path, order: &Order<'_>) -> Result<(), Trouble> {
+    fn receive(&self, path: &Path, order: &Order<'_>) -> Result<ObjectId, Trouble> {
         let terms = &order.terms;
         let interrupt = Arc::new(AtomicBool::new(false));
         // Indexing a pack listens to a flag only.
@@ -236,13 +247,22 @@ impl Mirrors {
             return Err(if terms.cancel.is_cancelled() {
                 Error::Cancelled.into()
             } else {
-                Error::Network { what: "it took longer than the fetch may take".into(), source: None }.into()
+                Error::Network {
+                    what: "it took longer than the fetch may take".into(),
+                    source: None,
+                }
+                .into()
             });
         }
         result
     }
 
-    fn talk(&self, path: &Path, order: &Order<'_>, interrupt: &AtomicBool) -> Result<(), Trouble> {
+    fn talk(
+        &self,
+        path: &Path,
+        order: &Order<'_>,
+        interrupt: &AtomicBool,
+    ) -> Result<ObjectId, Trouble> {
         let Remote { url, token } = order.remote;
         let (wire, failure) = Wire::new(&self.clients, url, token.as_ref(), order.terms.clone())?;
         let explain = |error: gix::Error| {
@@ -253,7 +273,8 @@ impl Mirrors {
             Want::Branch(branch) => (format!("refs/heads/{branch}"), local_ref(branch)),
             Want::Commit { sha, .. } => (sha.clone(), local_ref(sha)),
         };
-        let address = gix::Url::try_from(url.as_str()).map_err(|error| Error::invalid(error.to_string()))?;
+        let address =
+            gix::Url::try_from(url.as_str()).map_err(|error| Error::invalid(error.to_string()))?;
         let transport = Transport::new_http(wire, address.clone(), Protocol::V2, false);
         let repo = self.repository(path)?;
         let refspec = BString::from(format!("+{source}:{destination}"));
@@ -267,17 +288,27 @@ impl Mirrors {
             // No helper is ever asked: the one token there is was sent already.
             .with_credentials(|_| Ok(None))
             .with_transport_options(Box::new(()));
-        let prepared = connection.prepare_fetch(Discard, ref_map::Options::default()).map_err(explain)?;
-        let tip = prepared.ref_map().mappings.first().and_then(|mapping| mapping.remote.as_id()).map(ToOwned::to_owned);
+        let prepared =
+            connection.prepare_fetch(Discard, ref_map::Options::default()).map_err(explain)?;
+        let tip = prepared
+            .ref_map()
+            .mappings
+            .first()
+            .and_then(|mapping| mapping.remote.as_id())
+            .map(ToOwned::to_owned);
         let Some(tip) = tip else {
             return Err(Error::NotFound { what: format!("branch {}", order.want.branch()) }.into());
         };
+        // Asked for a depth, gix would fetch, and store an empty pack.
+        if repo.has_object(tip) {
+            return Ok(tip);
+        }
         tracing::debug!(mirror = order.key, %tip, "fetching");
         prepared
             .with_shallow(fetch::Shallow::DepthAtRemote(NonZeroU32::MIN))
             .receive(Discard, interrupt)
             .map_err(explain)?;
-        Ok(())
+        Ok(tip)
     }
 
     /// What gix's own words mean to us.
@@ -287,16 +318,26 @@ impl Mirrors {
             return Error::too_large("bytes in one object", limit, limit + 1).into();
         }
         let full = gix::error::classify(&error).any(|class| {
-            class.error().downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::StorageFull)
+            class
+                .error()
+                .downcast_ref::<io::Error>()
+                .is_some_and(|error| error.kind() == ErrorKind::StorageFull)
         });
         let text = chain(&error);
         if full || text.contains("No space left on device") {
             let source = io::Error::from(ErrorKind::StorageFull);
-            return Error::Io { what: "can't store the pack in", path: self.folder.clone(), source }.into();
+            return Error::Io {
+                what: "can't store the pack in",
+                path: self.folder.clone(),
+                source,
+            }
+            .into();
         }
         match order.want {
             // upload-pack's words for a commit that it does not have or does not give away.
-            Want::Commit { sha, .. } if text.contains("not our ref") || text.contains("unadvertised object") => {
+            Want::Commit { sha, .. }
+                if text.contains("not our ref") || text.contains("unadvertised object") =>
+            {
                 Error::NotFound { what: format!("commit {sha}") }.into()
             }
             Want::Branch(branch) if text.contains("matched any of the") => {
@@ -312,7 +353,8 @@ impl Mirrors {
 
     /// Neither the user's nor the system's configuration, nor the environment, and nothing that starts a program.
     fn options(&self) -> gix::open::Options {
-        gix::open::Options::isolated().config_overrides([format!("gitoxide.objects.allocLimit={}", self.allocation_limit)])
+        gix::open::Options::isolated()
+            .config_overrides([format!("gitoxide.objects.allocLimit={}", self.allocation_limit)])
     }
 
     /// Removes what is half made, and generations that nobody reads any more. Needs the mirror's lock.
@@ -339,8 +381,12 @@ impl Mirrors {
     }
 
     fn discard(&self, path: &Path) -> Result<(), Error> {
-        match remove::discard(path, &self.trash).and_then(|place| remove::remove(place, &self.trash)) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io("can't remove the folder", path)(error)),
+        match remove::discard(path, &self.trash)
+            .and_then(|place| remove::remove(place, &self.trash))
+        {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(Error::io("can't remove the folder", path)(error))
+            }
             _ => Ok(()),
         }
     }
@@ -348,7 +394,8 @@ impl Mirrors {
 
 /// A ref's name by hash: branches come and go, and `a` and `a/b` can't both be files.
 fn local_ref(name: &str) -> String {
-    let hash = gix::objs::compute_hash(gix::hash::Kind::Sha1, gix::objs::Kind::Blob, name.as_bytes());
+    let hash =
+        gix::objs::compute_hash(gix::hash::Kind::Sha1, gix::objs::Kind::Blob, name.as_bytes());
     // Hashing fails only for a collision attack on SHA-1; then the name's length is as good.
     format!("refs/mirror/{}", hash.map_or_else(|_| name.len().to_string(), |id| id.to_string()))
 }
@@ -362,7 +409,11 @@ fn generations(mirror: &Path) -> Result<Vec<u64>, Error> {
     let mut numbers = Vec::new();
     for entry in fs::read_dir(mirror).map_err(Error::io("can't list", mirror))? {
         let name = entry.map_err(Error::io("can't list", mirror))?.file_name();
-        numbers.extend(name.to_str().and_then(|name| name.strip_suffix(".git")).and_then(|number| number.parse::<u64>().ok()));
+        numbers.extend(
+            name.to_str()
+                .and_then(|name| name.strip_suffix(".git"))
+                .and_then(|number| number.parse::<u64>().ok()),
+        );
     }
     numbers.sort_unstable();
     Ok(numbers)
@@ -370,8 +421,12 @@ fn generations(mirror: &Path) -> Result<Vec<u64>, Error> {
 
 fn packs(path: &Path) -> Result<usize, Trouble> {
     let folder = path.join("objects/pack");
-    let entries = fs::read_dir(&folder).map_err(|error| Trouble::Generation(format!("no packs: {error}")))?;
-    Ok(entries.flatten().filter(|entry| entry.path().extension().is_some_and(|extension| extension == "idx")).count())
+    let entries =
+        fs::read_dir(&folder).map_err(|error| Trouble::Generation(format!("no packs: {error}")))?;
+    Ok(entries
+        .flatten()
+        .filter(|entry| entry.path().extension().is_some_and(|extension| extension == "idx"))
+        .count())
 }
 
 /// Removes lock files and half-written packs of a process that was killed: we hold the mirror's lock, so nobody else
@@ -391,7 +446,9 @@ fn clear_locks(path: &Path) -> Result<(), Error> {
         for entry in entries.flatten() {
             let (path, name) = (entry.path(), entry.file_name());
             let half = packs && !name.to_string_lossy().starts_with("pack-");
-            if path.is_file() && (half || path.extension().is_some_and(|extension| extension == "lock")) {
+            if path.is_file()
+                && (half || path.extension().is_some_and(|extension| extension == "lock"))
+            {
                 fs::remove_file(&path).map_err(Error::io("can't remove", &path))?;
             }
         }

@@ -24,7 +24,10 @@ pub(crate) fn check_name(name: &[u8], path: &[u8], is_symlink: bool) -> Result<(
         return Err(Error::hostile(path, "a name with a NUL in it"));
     }
     if name.len() > NAME_MAX {
-        return Err(Error::hostile(path, format!("a name of {} bytes; {NAME_MAX} are possible", name.len())));
+        return Err(Error::hostile(
+            path,
+            format!("a name of {} bytes; {NAME_MAX} are possible", name.len()),
+        ));
     }
     let mode = is_symlink.then_some(component::Mode::Symlink);
     // Windows device names (`aux.c`) are ordinary files here.
@@ -62,7 +65,10 @@ impl BareRepository {
     /// Refuses the folder when all three were seen: any git command run in it would obey its configuration.
     pub(crate) fn check(self, folder: &[u8]) -> Result<(), Error> {
         if self.head && self.objects && self.refs {
-            return Err(Error::hostile(folder, "a git repository within the tree (HEAD, objects and refs)"));
+            return Err(Error::hostile(
+                folder,
+                "a git repository within the tree (HEAD, objects and refs)",
+            ));
         }
         Ok(())
     }
@@ -77,7 +83,11 @@ pub(crate) fn check_links(links: &BTreeMap<Vec<u8>, Vec<u8>>) -> Result<(), Erro
     Ok(())
 }
 
-fn resolve(path: &[u8], links: &BTreeMap<Vec<u8>, Vec<u8>>, steps: &mut usize) -> Result<(), &'static str> {
+fn resolve(
+    path: &[u8],
+    links: &BTreeMap<Vec<u8>, Vec<u8>>,
+    steps: &mut usize,
+) -> Result<(), &'static str> {
     // Names still to be walked, the next one last; and where we are.
     let mut ahead: Vec<&[u8]> = path.split(|&byte| byte == b'/').rev().collect();
     let mut here: Vec<u8> = Vec::new();
@@ -175,7 +185,10 @@ mod tests {
     }
 
     fn links(pairs: &[(&str, &str)]) -> BTreeMap<Vec<u8>, Vec<u8>> {
-        pairs.iter().map(|(path, target)| (path.as_bytes().to_vec(), target.as_bytes().to_vec())).collect()
+        pairs
+            .iter()
+            .map(|(path, target)| (path.as_bytes().to_vec(), target.as_bytes().to_vec()))
+            .collect()
     }
 
     #[rstest]

@@ -49,13 +49,19 @@ impl Remote {
             "https" => {}
             "http" if is_loopback(url) => {}
             "http" => return Err(Error::invalid("plain http is for loopback only; use https")),
-            scheme => return Err(Error::invalid(format!("{scheme} is no way to fetch a repository; use https"))),
+            scheme => {
+                return Err(Error::invalid(format!(
+                    "{scheme} is no way to fetch a repository; use https"
+                )));
+            }
         }
         if url.host().is_none() {
             return Err(Error::invalid("the remote's URL names no host"));
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(Error::invalid("the remote's URL holds a user or password; give the token apart from it"));
+            return Err(Error::invalid(
+                "the remote's URL holds a user or password; give the token apart from it",
+            ));
         }
         if url.query().is_some() || url.fragment().is_some() {
             return Err(Error::invalid("the remote's URL holds a query or fragment"));
@@ -73,7 +79,9 @@ impl Want {
             return Err(Error::invalid(format!("{branch:?} is no branch name")));
         }
         match self {
-            Self::Commit { sha, .. } if sha.len() != 40 || !sha.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+            Self::Commit { sha, .. }
+                if sha.len() != 40 || !sha.bytes().all(|byte| byte.is_ascii_hexdigit()) =>
+            {
                 Err(Error::invalid("a commit is named by its full sha, 40 hexadecimal digits"))
             }
             _ => Ok(()),
@@ -84,7 +92,11 @@ impl Want {
 /// Refuses what is no safe name for a folder.
 pub(crate) fn check_token(what: &str, token: &str) -> Result<(), Error> {
     let safe = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-    if token.is_empty() || token.len() > MAX_TOKEN || token.starts_with('.') || !token.bytes().all(safe) {
+    if token.is_empty()
+        || token.len() > MAX_TOKEN
+        || token.starts_with('.')
+        || !token.bytes().all(safe)
+    {
         return Err(Error::invalid(format!(
             "{token:?} is no {what}: 1 to {MAX_TOKEN} letters, digits, _, - and ., not starting with a dot"
         )));

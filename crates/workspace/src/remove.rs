@@ -17,11 +17,16 @@ static NEXT: AtomicU64 = AtomicU64::new(0);
 /// Moves a folder into `trash`, which is on the same file system, and returns where it is now.
 pub(crate) fn discard(folder: &Path, trash: &Path) -> io::Result<PathBuf> {
     loop {
-        let place = trash.join(format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
+        let place =
+            trash.join(format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
         match fs::rename(folder, &place) {
             Ok(()) => return Ok(place),
             // A leftover of an earlier process with our id.
-            Err(error) if matches!(error.kind(), ErrorKind::AlreadyExists | ErrorKind::DirectoryNotEmpty) => {}
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::AlreadyExists | ErrorKind::DirectoryNotEmpty
+                ) => {}
             Err(error) => return Err(error),
         }
     }
@@ -31,7 +36,8 @@ pub(crate) fn discard(folder: &Path, trash: &Path) -> io::Result<PathBuf> {
 pub(crate) fn remove(discarded: PathBuf, trash: &Path) -> io::Result<()> {
     let mut folders = vec![discarded];
     while let Some(folder) = folders.pop() {
-        if let Err(error) = empty(&folder, trash, &mut folders).and_then(|()| fs::remove_dir(&folder))
+        if let Err(error) =
+            empty(&folder, trash, &mut folders).and_then(|()| fs::remove_dir(&folder))
             && error.kind() != ErrorKind::NotFound
         {
             return Err(error);
@@ -93,7 +99,8 @@ mod tests {
     #[test]
     fn a_link_is_removed_and_not_followed() {
         let root = tempfile::tempdir().unwrap();
-        let (trash, keep, top) = (root.path().join("trash"), root.path().join("keep"), root.path().join("top"));
+        let (trash, keep, top) =
+            (root.path().join("trash"), root.path().join("keep"), root.path().join("top"));
         for folder in [&trash, &keep, &top] {
             fs::create_dir(folder).unwrap();
         }

@@ -24,8 +24,11 @@ use crate::{
 };
 
 /// A regular file is opened without following a link, and without waiting should it be a pipe after all.
-const FILE: OFlags =
-    OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+const FILE: OFlags = OFlags::RDONLY
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::NONBLOCK)
+    .union(OFlags::NOCTTY)
+    .union(OFlags::CLOEXEC);
 
 /// What the base has under a path.
 #[derive(Debug, Clone, Copy)]
@@ -63,7 +66,8 @@ pub(crate) struct BaseIndex {
 
 impl BaseIndex {
     pub(crate) fn new(base: BaseTree) -> Self {
-        let mut this = Self { files: BTreeMap::new(), folders: BTreeSet::new(), submodules: BTreeSet::new() };
+        let mut this =
+            Self { files: BTreeMap::new(), folders: BTreeSet::new(), submodules: BTreeSet::new() };
         for entry in base.entries {
             match entry.kind {
                 EntryKind::Folder => {
@@ -124,12 +128,22 @@ struct Scan<'a> {
 
 impl Scan<'_> {
     /// Calls itself once a level, `limits.depth` levels at the most.
-    fn folder(&mut self, fd: &OwnedFd, folder: &[u8], depth: usize, ignored: bool) -> Result<(), Error> {
+    fn folder(
+        &mut self,
+        fd: &OwnedFd,
+        folder: &[u8],
+        depth: usize,
+        ignored: bool,
+    ) -> Result<(), Error> {
         if self.cancel.is_cancelled() {
             return Err(Error::Cancelled);
         }
         if depth > self.limits.depth {
-            return Err(Error::too_large("folders within one another", self.limits.depth as u64, depth as u64));
+            return Err(Error::too_large(
+                "folders within one another",
+                self.limits.depth as u64,
+                depth as u64,
+            ));
         }
         let mut bare = BareRepository::default();
         let mut names = Vec::new();
@@ -142,22 +156,32 @@ impl Scan<'_> {
             self.entries += 1;
             if self.entries > self.limits.files {
                 let limit = self.limits.files as u64;
-                return Err(Error::too_large("files and folders in the work tree", limit, limit + 1));
+                return Err(Error::too_large(
+                    "files and folders in the work tree",
+                    limit,
+                    limit + 1,
+                ));
             }
             names.push(name.to_vec());
         }
         names.sort_unstable();
         for name in names {
             let path = join(folder, &name);
-            let stat = fs::statat(fd, name.as_slice(), AtFlags::SYMLINK_NOFOLLOW).map_err(|error| unreadable(&path, error))?;
+            let stat = fs::statat(fd, name.as_slice(), AtFlags::SYMLINK_NOFOLLOW)
+                .map_err(|error| unreadable(&path, error))?;
             let kind = FileType::from_raw_mode(stat.st_mode);
             path::check_name(&name, &path, kind.is_symlink())?;
             if path.len() > self.limits.path_bytes {
-                return Err(Error::too_large("bytes in one path", self.limits.path_bytes as u64, path.len() as u64));
+                return Err(Error::too_large(
+                    "bytes in one path",
+                    self.limits.path_bytes as u64,
+                    path.len() as u64,
+                ));
             }
             bare.note(&name, kind.is_dir());
             let tracked = self.base.files.get(&path).copied();
-            let ignored = tracked.is_none() && (ignored || self.rules.is_ignored(&path, kind.is_dir()));
+            let ignored =
+                tracked.is_none() && (ignored || self.rules.is_ignored(&path, kind.is_dir()));
             match kind {
                 FileType::Directory => self.inner(fd, &name, &path, depth, ignored)?,
                 _ if ignored => {}
@@ -171,7 +195,14 @@ impl Scan<'_> {
         bare.check(folder)
     }
 
-    fn inner(&mut self, parent: &OwnedFd, name: &[u8], path: &[u8], depth: usize, ignored: bool) -> Result<(), Error> {
+    fn inner(
+        &mut self,
+        parent: &OwnedFd,
+        name: &[u8],
+        path: &[u8],
+        depth: usize,
+        ignored: bool,
+    ) -> Result<(), Error> {
         let known = self.base.folders.contains(path);
         if ignored && !known {
             return Ok(());
@@ -179,17 +210,33 @@ impl Scan<'_> {
         let fd = open_within(parent, name).map_err(|error| unreadable(path, error))?;
         if self.base.submodules.contains(path) {
             let mut entries = fs::Dir::read_from(&fd).map_err(|error| unreadable(path, error))?;
-            let empty = entries.all(|entry| entry.is_ok_and(|entry| matches!(entry.file_name().to_bytes(), b"." | b"..")));
-            return if empty { Ok(()) } else { Err(Error::hostile(path, "files in a submodule, which is another repository")) };
+            let empty = entries.all(|entry| {
+                entry.is_ok_and(|entry| matches!(entry.file_name().to_bytes(), b"." | b".."))
+            });
+            return if empty {
+                Ok(())
+            } else {
+                Err(Error::hostile(path, "files in a submodule, which is another repository"))
+            };
         }
         self.folder(&fd, path, depth + 1, ignored)
     }
 
-    fn file(&mut self, parent: &OwnedFd, name: &[u8], path: Vec<u8>, tracked: Option<Tracked>) -> Result<(), Error> {
-        let fd = fs::openat(parent.as_fd(), name, FILE, fs::Mode::empty()).map_err(|error| unreadable(&path, error))?;
+    fn file(
+        &mut self,
+        parent: &OwnedFd,
+        name: &[u8],
+        path: Vec<u8>,
+        tracked: Option<Tracked>,
+    ) -> Result<(), Error> {
+        let fd = fs::openat(parent.as_fd(), name, FILE, fs::Mode::empty())
+            .map_err(|error| unreadable(&path, error))?;
         let stat = fs::fstat(&fd).map_err(|error| unreadable(&path, error))?;
         if !FileType::from_raw_mode(stat.st_mode).is_file() {
-            return Err(Error::hostile(&path, "a file that became something else while it was read"));
+            return Err(Error::hostile(
+                &path,
+                "a file that became something else while it was read",
+            ));
         }
         let size = u64::try_from(stat.st_size).unwrap_or(u64::MAX);
         self.count(&path, size)?;
@@ -206,8 +253,16 @@ impl Scan<'_> {
         self.compare(path, mode, content, tracked)
     }
 
-    fn link(&mut self, parent: &OwnedFd, name: &[u8], path: Vec<u8>, tracked: Option<Tracked>) -> Result<(), Error> {
-        let target = fs::readlinkat(parent, name, Vec::new()).map_err(|error| unreadable(&path, error))?.into_bytes();
+    fn link(
+        &mut self,
+        parent: &OwnedFd,
+        name: &[u8],
+        path: Vec<u8>,
+        tracked: Option<Tracked>,
+    ) -> Result<(), Error> {
+        let target = fs::readlinkat(parent, name, Vec::new())
+            .map_err(|error| unreadable(&path, error))?
+            .into_bytes();
         self.count(&path, target.len() as u64)?;
         self.links.insert(path.clone(), target.clone());
         self.compare(path, Mode::Symlink, target, tracked)
@@ -215,21 +270,36 @@ impl Scan<'_> {
 
     fn count(&mut self, path: &[u8], size: u64) -> Result<(), Error> {
         if size > self.limits.file_bytes {
-            return Err(Error::too_large(format!("bytes in {}", path.escape_ascii()), self.limits.file_bytes, size));
+            return Err(Error::too_large(
+                format!("bytes in {}", path.escape_ascii()),
+                self.limits.file_bytes,
+                size,
+            ));
         }
         self.bytes = self.bytes.saturating_add(size);
         if self.bytes > self.limits.total_bytes {
-            return Err(Error::too_large("bytes in the work tree", self.limits.total_bytes, self.bytes));
+            return Err(Error::too_large(
+                "bytes in the work tree",
+                self.limits.total_bytes,
+                self.bytes,
+            ));
         }
         Ok(())
     }
 
-    fn compare(&mut self, path: Vec<u8>, mode: Mode, content: Vec<u8>, tracked: Option<Tracked>) -> Result<(), Error> {
+    fn compare(
+        &mut self,
+        path: Vec<u8>,
+        mode: Mode,
+        content: Vec<u8>,
+        tracked: Option<Tracked>,
+    ) -> Result<(), Error> {
         let other_bytes = match tracked {
             None => true,
             Some(tracked) => {
                 self.seen.insert(path.clone());
-                let other_bytes = tracked.size != content.len() as u64 || blob_id(&path, &content)? != tracked.id;
+                let other_bytes =
+                    tracked.size != content.len() as u64 || blob_id(&path, &content)? != tracked.id;
                 if !other_bytes && tracked.mode == mode {
                     return Ok(());
                 }
@@ -238,7 +308,11 @@ impl Scan<'_> {
         };
         self.changed = self.changed.saturating_add(content.len() as u64);
         if self.changed > self.limits.changed_bytes {
-            return Err(Error::too_large("bytes in changed files", self.limits.changed_bytes, self.changed));
+            return Err(Error::too_large(
+                "bytes in changed files",
+                self.limits.changed_bytes,
+                self.changed,
+            ));
         }
         self.differences.found.insert(path, Found { mode, content, other_bytes });
         Ok(())

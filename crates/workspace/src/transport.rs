@@ -11,7 +11,9 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use gix::protocol::transport::client::blocking_io::http::{GetResponse, Http, PostBodyDataKind, PostResponse};
+use gix::protocol::transport::client::blocking_io::http::{
+    GetResponse, Http, PostBodyDataKind, PostResponse,
+};
 use reqwest::{
     Method, StatusCode,
     header::{self, HeaderMap, HeaderName, HeaderValue},
@@ -45,7 +47,8 @@ impl Clients {
                 .connect_timeout(CONNECT_TIMEOUT)
                 .user_agent(concat!("git/booty-", env!("CARGO_PKG_VERSION")))
         };
-        let failed = |error: reqwest::Error| Error::Invalid { what: format!("no HTTP client: {error}") };
+        let failed =
+            |error: reqwest::Error| Error::Invalid { what: format!("no HTTP client: {error}") };
         Ok(Self {
             https: builder().https_only(true).build().map_err(failed)?,
             loopback: builder().no_proxy().build().map_err(failed)?,
@@ -106,7 +109,13 @@ impl Wire {
         Ok((Self { shared: Arc::new(shared), moved: Arc::default() }, failure))
     }
 
-    fn exchange(&self, method: Method, url: &str, base: &str, headers: HeaderMap) -> Arc<Mutex<Exchange>> {
+    fn exchange(
+        &self,
+        method: Method,
+        url: &str,
+        base: &str,
+        headers: HeaderMap,
+    ) -> Arc<Mutex<Exchange>> {
         let tail = url.strip_prefix(base).unwrap_or_default().to_owned();
         Arc::new(Mutex::new(Exchange {
             shared: self.shared.clone(),
@@ -184,7 +193,10 @@ struct Exchange {
 enum State {
     Unsent,
     /// With the piece of the body that arrived last.
-    Answered { response: reqwest::Response, chunk: Cursor<Vec<u8>> },
+    Answered {
+        response: reqwest::Response,
+        chunk: Cursor<Vec<u8>>,
+    },
     Ended,
     Failed,
 }
@@ -211,11 +223,16 @@ impl Exchange {
     }
 
     fn try_send(&mut self) -> Result<reqwest::Response, Error> {
-        let mut url = Url::parse(&self.url).map_err(|error| Error::invalid(format!("a bad address: {error}")))?;
+        let mut url = Url::parse(&self.url)
+            .map_err(|error| Error::invalid(format!("a bad address: {error}")))?;
         let body = std::mem::take(&mut self.body);
         for _ in 0..=MAX_REDIRECTS {
             same_host(&self.shared.origin, &url)?;
-            let mut request = self.shared.client.request(self.method.clone(), url.clone()).headers(self.headers.clone());
+            let mut request = self
+                .shared
+                .client
+                .request(self.method.clone(), url.clone())
+                .headers(self.headers.clone());
             if let Some(authorization) = &self.shared.authorization {
                 request = request.header(header::AUTHORIZATION, authorization.clone());
             }
@@ -277,7 +294,9 @@ fn target(from: &Url, headers: &HeaderMap) -> Result<Url, Error> {
 /// The token, and trust, end where the host does.
 fn same_host(origin: &Url, url: &Url) -> Result<(), Error> {
     let same = |a: &Url, b: &Url| {
-        a.scheme() == b.scheme() && a.host() == b.host() && a.port_or_known_default() == b.port_or_known_default()
+        a.scheme() == b.scheme()
+            && a.host() == b.host()
+            && a.port_or_known_default() == b.port_or_known_default()
     };
     if same(origin, url) { Ok(()) } else { Err(Error::Redirected { to: place(url) }) }
 }
@@ -292,7 +311,9 @@ fn refusal(status: StatusCode, headers: &HeaderMap) -> Error {
         StatusCode::FORBIDDEN if headers.contains_key(header::RETRY_AFTER) => {
             Error::Network { what: "rate limited (HTTP 403)".into(), source: None }
         }
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Error::Unauthorized { status: status.as_u16() },
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            Error::Unauthorized { status: status.as_u16() }
+        }
         StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS => {
             Error::NotFound { what: "the repository".into() }
         }
@@ -390,7 +411,11 @@ impl Http for Wire {
     ) -> gix::Result<GetResponse<Head, Body>> {
         let exchange = self.exchange(Method::GET, url, base_url, parse(headers));
         // Now, as gix asks right after it where the repository has moved to.
-        let head = exchange.lock().unwrap_or_else(PoisonError::into_inner).send().map_err(gix::Error::from_error)?;
+        let head = exchange
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .send()
+            .map_err(gix::Error::from_error)?;
         Ok(GetResponse {
             headers: Head { exchange: exchange.clone(), lines: Some(Cursor::new(head)) },
             body: Body { exchange, chunk: Cursor::default() },
@@ -426,7 +451,9 @@ fn parse(lines: impl IntoIterator<Item = impl AsRef<str>>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for line in lines {
         let Some((name, value)) = line.as_ref().split_once(':') else { continue };
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value.trim())) {
+        if let (Ok(name), Ok(value)) =
+            (HeaderName::try_from(name), HeaderValue::try_from(value.trim()))
+        {
             headers.append(name, value);
         }
     }

@@ -49,7 +49,9 @@ impl Workspaces {
         let jobs = Jobs::open(&root)?;
         let mirrors = Mirrors::open(&root, jobs.trash(), mirror, limits.file_bytes)?;
         let download_bytes = mirror.download_bytes;
-        Ok(Self { shared: Arc::new(Shared { jobs, mirrors, limits, download_bytes, fetch_timeout }) })
+        Ok(Self {
+            shared: Arc::new(Shared { jobs, mirrors, limits, download_bytes, fetch_timeout }),
+        })
     }
 
     /// A fresh folder with the wanted commit's files. Needs a tokio runtime; the work runs on its blocking threads.
@@ -70,8 +72,13 @@ impl Workspaces {
         want.check()?;
         let cancel = cancel.child_token();
         let _stop = cancel.clone().drop_guard();
-        let (shared, key, remote, want, job) =
-            (self.shared.clone(), repo_key.to_owned(), remote.clone(), want.clone(), job.to_owned());
+        let (shared, key, remote, want, job) = (
+            self.shared.clone(),
+            repo_key.to_owned(),
+            remote.clone(),
+            want.clone(),
+            job.to_owned(),
+        );
         let terms = Terms {
             cancel,
             deadline: Instant::now() + shared.fetch_timeout,
@@ -95,17 +102,25 @@ impl Shared {
                 tracing::warn!(mirror = order.key, what, "the mirror is damaged; cloning it anew");
                 drop(folder);
                 let folder = self.jobs.create(job)?;
-                let (held, tree) = self.fill(order, &folder, true).map_err(|refusal| match refusal {
-                    Refusal::Error(error) => error,
-                    Refusal::Damaged(what) => Error::Damaged { repo: order.key.to_owned(), what },
-                })?;
+                let (held, tree) =
+                    self.fill(order, &folder, true).map_err(|refusal| match refusal {
+                        Refusal::Error(error) => error,
+                        Refusal::Damaged(what) => {
+                            Error::Damaged { repo: order.key.to_owned(), what }
+                        }
+                    })?;
                 return Ok(self.finish(order, folder, held, tree));
             }
         };
         Ok(self.finish(order, folder, held, tree))
     }
 
-    fn fill(&self, order: &Order<'_>, folder: &JobFolder, fresh: bool) -> Result<(Held, BaseTree), Refusal> {
+    fn fill(
+        &self,
+        order: &Order<'_>,
+        folder: &JobFolder,
+        fresh: bool,
+    ) -> Result<(Held, BaseTree), Refusal> {
         let cancel = &order.terms.cancel;
         let held = self.mirrors.fetch(order, fresh)?;
         let repo = held.repo.to_thread_local();
@@ -119,6 +134,13 @@ impl Shared {
     }
 
     fn finish(&self, order: &Order<'_>, folder: JobFolder, held: Held, tree: BaseTree) -> Checkout {
-        Checkout::new(folder, held, order.key.to_owned(), order.want.branch().to_owned(), tree, self.limits)
+        Checkout::new(
+            folder,
+            held,
+            order.key.to_owned(),
+            order.want.branch().to_owned(),
+            tree,
+            self.limits,
+        )
     }
 }

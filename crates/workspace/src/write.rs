@@ -19,13 +19,18 @@ use crate::{
     base::{self, BaseTree, EntryKind, Refusal},
 };
 
-const FOLDER: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC).union(OFlags::RDONLY);
-const NEW_FILE: OFlags =
-    OFlags::CREATE.union(OFlags::EXCL).union(OFlags::WRONLY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+const FOLDER: OFlags =
+    OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC).union(OFlags::RDONLY);
+const NEW_FILE: OFlags = OFlags::CREATE
+    .union(OFlags::EXCL)
+    .union(OFlags::WRONLY)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
 
 /// Opens a folder without following a link in its last component.
 pub(crate) fn open_folder(path: &Path) -> Result<OwnedFd, Error> {
-    fs::openat(CWD, path, FOLDER, fs::Mode::empty()).map_err(|error| Error::io("can't open", path)(error.into()))
+    fs::openat(CWD, path, FOLDER, fs::Mode::empty())
+        .map_err(|error| Error::io("can't open", path)(error.into()))
 }
 
 /// Opens a folder within an open one without following a link.
@@ -56,7 +61,10 @@ pub(crate) fn write(
         }
         let parent = open.last().map_or(top.as_fd(), |(_, fd)| fd.as_fd());
         let failed = |error: rustix::io::Errno| {
-            Refusal::Error(Error::io("can't write", root.join(entry.path.escape_ascii().to_string()))(error.into()))
+            Refusal::Error(Error::io(
+                "can't write",
+                root.join(entry.path.escape_ascii().to_string()),
+            )(error.into()))
         };
         match entry.kind {
             EntryKind::Folder => {
@@ -74,10 +82,13 @@ pub(crate) fn write(
             EntryKind::File(mode) => {
                 let content = base::read(repo, entry.id, Kind::Blob, entry.size)?;
                 let bits = if mode == Mode::Executable { 0o755 } else { 0o644 };
-                let fd = fs::openat(parent, name, NEW_FILE, fs::Mode::from_raw_mode(bits)).map_err(failed)?;
-                File::from(fd)
-                    .write_all(&content)
-                    .map_err(|error| Error::io("can't write", root.join(entry.path.escape_ascii().to_string()))(error))?;
+                let fd = fs::openat(parent, name, NEW_FILE, fs::Mode::from_raw_mode(bits))
+                    .map_err(failed)?;
+                File::from(fd).write_all(&content).map_err(|error| {
+                    Error::io("can't write", root.join(entry.path.escape_ascii().to_string()))(
+                        error,
+                    )
+                })?;
             }
         }
     }
