@@ -1,1 +1,105 @@
-//! Turns a labelled issue into a proposal.
+#![doc = include_str!("../README.md")]
+
+pub mod agent;
+mod claim;
+mod error;
+mod handler;
+mod job;
+mod order;
+mod outcome;
+mod settings;
+mod shared;
+
+use std::sync::Arc;
+
+use booty_bus::{Bus, ConsumerSettings, consume, ensure_consumer};
+use booty_events::{Service, stream, subject};
+use tokio_util::sync::CancellationToken;
+
+pub use error::Error;
+pub use settings::{AgentProgram, DEFAULT_TRIGGER_LABEL, Settings};
+
+use self::{
+    handler::{applied::Applied, labeled::Labeled},
+    shared::Shared,
+};
+
+/// How often a delivery may fail before it goes to the spool.
+const MAX_FAILURES: u32 = 5;
+/// A small number would let delayed retries block everything.
+const MAX_ACK_PENDING: i64 = 1_000;
+/// Reports of forge's that are handled at one time.
+const EFFECT_PERMITS: usize = 4;
+
+/// The builder, ready to run.
+pub struct App {
+    shared: Arc<Shared>,
+    jobs: ConsumerSettings,
+    effects: ConsumerSettings,
+}
+
+impl App {
+    /// Makes clients, folders and consumers. The bus must have been ensured.
+    ///
+    /// # Errors
+    /// When a setting can't be used, or the bus refuses the consumers.
+    pub async fn build(settings: Settings, bus: Bus) -> Result<Self, Error> {
+        let consumer = |durable: &str, stream, filters, permits| ConsumerSettings {
+            durable: durable.to_owned(),
+            service: Service::Builder,
+            stream,
+            filters,
+            permits,
+            lease: settings.lease,
+            max_failures: MAX_FAILURES,
+            max_ack_pending: MAX_ACK_PENDING,
+            holder: settings.holder.clone(),
+            shutdown_grace: settings.shutdown_grace,
+        };
+        let jobs = consumer(
+            "builder",
+            stream::INBOX.name,
+            vec![
+                subject::inbox_github_filter("issues", Some("labeled")),
+                subject::replay_filter(Service::Builder),
+            ],
+            settings.worker_count,
+        );
+        let effects = consumer(
+            "builder-effects",
+            stream::EVENTS.name,
+            vec![
+                subject::event_filter(Service::Forge, "applied"),
+                subject::event_filter(Service::Forge, "failed"),
+            ],
+            EFFECT_PERMITS,
+        );
+        ensure_consumer(&bus, &jobs).await?;
+        ensure_consumer(&bus, &effects).await?;
+        Ok(Self { shared: Arc::new(Shared::new(settings, bus)?), jobs, effects })
+    }
+
+    /// Works until `shutdown`, and returns once everything in hand is finished or handed back.
+    ///
+    /// # Errors
+    /// When a loop can't go on.
+    pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
+        let bus = self.shared.bus.clone();
+        let labeled = Arc::new(Labeled::new(Arc::clone(&self.shared)));
+        let applied = Arc::new(Applied::new(self.shared));
+        let jobs = consume(bus.clone(), self.jobs, labeled, shutdown.clone());
+        let effects = consume(bus, self.effects, applied, shutdown.clone());
+        // One loop without the other would leave jobs without an end: both stop together.
+        let jobs = until_end(jobs, shutdown.clone());
+        let effects = until_end(effects, shutdown);
+        let (jobs, effects) = tokio::join!(jobs, effects);
+        jobs?;
+        Ok(effects?)
+    }
+}
+
+async fn until_end<T>(work: impl Future<Output = T>, shutdown: CancellationToken) -> T {
+    let result = work.await;
+    shutdown.cancel();
+    result
+}

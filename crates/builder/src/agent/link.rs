@@ -1,0 +1,96 @@
+//! The agent's end of the pipe: the past first, then what is new, each step acknowledged.
+
+use std::collections::VecDeque;
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::mpsc,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    frame::{self, FrameError},
+    protocol::{FromAgent, Start, Step, ToAgent},
+};
+
+/// The pipe to the builder, and what it has said of the past.
+pub(crate) struct Link<W> {
+    stdout: W,
+    frames: mpsc::Receiver<Result<ToAgent, FrameError>>,
+    past: VecDeque<Step>,
+    /// Whether steps of the past were taken since the start.
+    replayed: bool,
+}
+
+impl<W: AsyncWrite + Unpin> Link<W> {
+    /// Reads everything up to [`ToAgent::Begin`]. `gone` is cancelled when the builder closes the
+    /// pipe, which it does by dying, too.
+    pub(crate) async fn open<R>(
+        stdin: R,
+        stdout: W,
+        gone: CancellationToken,
+    ) -> Result<(Self, Start), FrameError>
+    where
+        R: AsyncRead + Unpin + Send + 'static,
+    {
+        let mut frames = read_all(stdin, gone);
+        let mut next = async || frames.recv().await.unwrap_or(Err(FrameError::Closed));
+        let ToAgent::Start(start) = next().await? else { return Err(FrameError::Closed) };
+        let mut past = VecDeque::new();
+        loop {
+            match next().await? {
+                ToAgent::Past(step) => past.push_back(step),
+                ToAgent::Begin => break,
+                ToAgent::Start(_) | ToAgent::Ack => return Err(FrameError::Closed),
+            }
+        }
+        Ok((Self { stdout, frames, past, replayed: false }, *start))
+    }
+
+    /// The next step of the past, if there is one left.
+    pub(crate) fn next_past(&mut self) -> Option<Step> {
+        let step = self.past.pop_front();
+        self.replayed |= step.is_some();
+        step
+    }
+
+    pub(crate) fn has_replayed(&self) -> bool {
+        self.replayed
+    }
+
+    /// Returns once the step is durable.
+    pub(crate) async fn journal(&mut self, step: Step) -> Result<(), FrameError> {
+        self.send(&FromAgent::Journal(step)).await?;
+        match self.frames.recv().await.unwrap_or(Err(FrameError::Closed))? {
+            ToAgent::Ack => Ok(()),
+            _ => Err(FrameError::Closed),
+        }
+    }
+
+    pub(crate) async fn log(&mut self, event: &str, message: String) -> Result<(), FrameError> {
+        self.send(&FromAgent::Log { event: event.to_owned(), message }).await
+    }
+
+    pub(crate) async fn send(&mut self, frame: &FromAgent) -> Result<(), FrameError> {
+        frame::write(&mut self.stdout, frame).await
+    }
+}
+
+fn read_all<R>(mut stdin: R, gone: CancellationToken) -> mpsc::Receiver<Result<ToAgent, FrameError>>
+where
+    R: AsyncRead + Unpin + Send + 'static,
+{
+    let (sender, receiver) = mpsc::channel(1);
+    tokio::spawn(async move {
+        loop {
+            let frame = frame::read(&mut stdin).await;
+            let ends = frame.is_err();
+            let unwanted = sender.send(frame).await.is_err();
+            if ends || unwanted {
+                gone.cancel();
+                return;
+            }
+        }
+    });
+    receiver
+}

@@ -1,0 +1,243 @@
+//! What builder and agent say to one another.
+//!
+//! The builder sends [`ToAgent::Start`], then the job's past as [`ToAgent::Past`], then
+//! [`ToAgent::Begin`]. The agent answers with [`FromAgent`] frames; after each
+//! [`FromAgent::Journal`] it waits for [`ToAgent::Ack`], which comes once the step is durable. It ends
+//! with [`FromAgent::Finished`].
+
+use std::{collections::BTreeMap, fmt, path::PathBuf};
+
+use booty_model::{Answer, Usage};
+use booty_sandbox::{End, RunResult};
+use serde::{Deserialize, Serialize};
+
+/// From the builder to its child.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ToAgent {
+    Start(Box<Start>),
+    /// A step that an earlier holder of the job journalled, in order.
+    Past(Step),
+    /// There is no more past.
+    Begin,
+    /// The step that was sent last is durable.
+    Ack,
+}
+
+/// From the child to the builder.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum FromAgent {
+    /// A round begins, counted from 1.
+    Round(u32),
+    /// Make this durable, then say [`ToAgent::Ack`].
+    Journal(Step),
+    /// For the builder's log.
+    Log { event: String, message: String },
+    /// The end.
+    Finished(Box<Report>),
+}
+
+/// What the agent needs to know; none of it is a token of GitHub's or of the bus.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Start {
+    pub(crate) task: Task,
+    /// Where the model's tools read and write, and nobody else does.
+    pub(crate) source_tree: PathBuf,
+    /// Where the repository's commands run: a second checkout, into which the model's changes are
+    /// copied, so that nothing a command writes can become part of the proposal.
+    pub(crate) run_tree: PathBuf,
+    pub(crate) commands: Commands,
+    pub(crate) sandbox: SandboxChoice,
+    pub(crate) limits: Limits,
+    /// `provider:name`.
+    pub(crate) model: String,
+    pub(crate) model_api_key: Option<String>,
+    pub(crate) model_base_url: Option<String>,
+}
+
+impl fmt::Debug for Start {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Start").field("model", &self.model).finish_non_exhaustive()
+    }
+}
+
+/// What is to be done. All of it but the nonce comes from outside.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Task {
+    pub(crate) repository: String,
+    pub(crate) issue: u64,
+    pub(crate) title: String,
+    pub(crate) body: String,
+    /// What fences text from outside in prompts; nobody outside can know it.
+    pub(crate) nonce: String,
+}
+
+/// The repository's own commands, from `.booty.yml` or detected.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Commands {
+    pub(crate) setup: Option<CommandLine>,
+    pub(crate) check: Option<CommandLine>,
+    pub(crate) test: Option<CommandLine>,
+}
+
+impl Commands {
+    pub(crate) fn named(&self, name: CommandName) -> Option<&CommandLine> {
+        match name {
+            CommandName::Setup => self.setup.as_ref(),
+            CommandName::Check => self.check.as_ref(),
+            CommandName::Test => self.test.as_ref(),
+        }
+    }
+}
+
+/// The commands that there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum CommandName {
+    Setup,
+    Check,
+    Test,
+}
+
+impl CommandName {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Setup => "setup",
+            Self::Check => "check",
+            Self::Test => "test",
+        }
+    }
+}
+
+impl fmt::Display for CommandName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CommandLine {
+    pub(crate) script: String,
+    pub(crate) timeout_s: Option<u64>,
+    pub(crate) directory: String,
+    pub(crate) env: BTreeMap<String, String>,
+}
+
+/// The operator's `BOOTY_SANDBOX` and `BOOTY_SANDBOX_RO`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SandboxChoice {
+    /// `None`: nothing isolates commands.
+    pub(crate) bwrap: Option<PathBuf>,
+    pub(crate) read_only: Vec<PathBuf>,
+    pub(crate) run_as: Option<(u32, u32)>,
+}
+
+/// How much the model may do. Each default's reason is beside it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Limits {
+    /// Attempts, the first one included.
+    pub(crate) rounds: u32,
+    /// Answers per round.
+    pub(crate) turns_per_round: u32,
+    /// Tool calls per answer.
+    pub(crate) calls_per_answer: usize,
+    /// Tokens per answer.
+    pub(crate) output_tokens: u32,
+    /// Bytes of one file that is written, and of the arguments of one call.
+    pub(crate) file_bytes: usize,
+    /// Bytes of one answer.
+    pub(crate) answer_bytes: usize,
+    /// Bytes of what one tool call gives back.
+    pub(crate) result_bytes: usize,
+    /// Bytes of a whole conversation.
+    pub(crate) conversation_bytes: usize,
+    /// How long a model may take for one answer, in milliseconds.
+    pub(crate) answer_ms: u64,
+    /// Waits before a question is asked again after an error that may pass, in milliseconds.
+    pub(crate) retry_ms: Vec<u64>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            rounds: 3,
+            // A change that needs more steps than this is not one that a person would delegate.
+            turns_per_round: 40,
+            // Models call up to a dozen tools at once; 100,000 are an attack or a loop.
+            calls_per_answer: 64,
+            output_tokens: 16_384,
+            // Nobody reviews a larger hand-written file.
+            file_bytes: 1024 * 1024,
+            // A quarter of a frame, so that escaping can't make it too long.
+            answer_bytes: 4 * 1024 * 1024,
+            // About 8,000 tokens.
+            result_bytes: 32 * 1024,
+            // About a million tokens, the largest window there is.
+            conversation_bytes: 4 * 1024 * 1024,
+            answer_ms: 10 * 60 * 1000,
+            retry_ms: vec![2_000, 8_000, 30_000],
+        }
+    }
+}
+
+/// A step that is never done twice: its result is in the journal.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Step {
+    ModelAnswered {
+        /// [`booty_model::Request::hash`] in hexadecimal.
+        request_hash: String,
+        answer: Answer,
+    },
+    CommandRan { name: CommandName, result: RunResult },
+}
+
+/// How it ended.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Report {
+    pub(crate) end: AgentEnd,
+    /// What the model said of its work; from outside as far as trust goes.
+    pub(crate) said: String,
+    pub(crate) rounds: u32,
+    pub(crate) answers: u32,
+    /// The model that answered last, as it calls itself.
+    pub(crate) model: String,
+    pub(crate) usage: Usage,
+    /// The runner's own runs (not those that the model asked for).
+    pub(crate) runs: Vec<Run>,
+}
+
+/// The ways it can end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum AgentEnd {
+    /// Something changed, and all commands that there are ended with 0.
+    Green,
+    /// The rounds are used up; the last failing output, cut.
+    NotGreen { command: CommandName, output: String },
+    /// The model ended without changing anything.
+    NoChange,
+    /// The model would not or could not go on.
+    ModelFailed { why: String },
+    /// What stood in the way may pass; the job is to be tried again.
+    TryAgain { why: String },
+    /// There is no sandbox here.
+    SandboxUnavailable { why: String },
+    /// Before any change: the repository can't be made ready.
+    SetupFailed { output: String },
+    /// A limit on the conversation was hit.
+    OutOfBudget { what: String },
+    /// The tree or the journal is not what it must be.
+    Broken { why: String },
+}
+
+/// One run of a command by the runner.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Run {
+    pub(crate) round: u32,
+    pub(crate) name: CommandName,
+    pub(crate) end: End,
+    pub(crate) duration_ms: u64,
+}

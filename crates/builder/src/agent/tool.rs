@@ -1,0 +1,233 @@
+//! The tools a model may call, and how their arguments are read.
+
+use booty_model::ToolSpec;
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+use super::protocol::CommandName;
+
+/// A call that could be understood.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Tool {
+    List(List),
+    Read(Read),
+    Search(Search),
+    Edit(Edit),
+    Write(Write),
+    Delete(Delete),
+    Run(Run),
+    Finish(Finish),
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct List {
+    #[serde(default)]
+    pub(crate) path: String,
+    #[serde(default)]
+    pub(crate) recursive: bool,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Read {
+    pub(crate) path: String,
+    /// The first line, from 1.
+    #[serde(default = "one")]
+    pub(crate) from: usize,
+    #[serde(default)]
+    pub(crate) lines: Option<usize>,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Search {
+    pub(crate) pattern: String,
+    #[serde(default)]
+    pub(crate) path: String,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Edit {
+    pub(crate) path: String,
+    pub(crate) old: String,
+    pub(crate) new: String,
+    #[serde(default)]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Write {
+    pub(crate) path: String,
+    pub(crate) content: String,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Delete {
+    pub(crate) path: String,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Run {
+    pub(crate) command: CommandName,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Finish {
+    pub(crate) summary: String,
+}
+
+fn one() -> usize {
+    1
+}
+
+impl Tool {
+    /// Reads a call; the error is written for the model.
+    pub(crate) fn parse(name: &str, arguments: &Value) -> Result<Self, String> {
+        Ok(match name {
+            "list" => Self::List(read(name, arguments)?),
+            "read" => Self::Read(read(name, arguments)?),
+            "search" => Self::Search(read(name, arguments)?),
+            "edit" => Self::Edit(read(name, arguments)?),
+            "write" => Self::Write(read(name, arguments)?),
+            "delete" => Self::Delete(read(name, arguments)?),
+            "run" => Self::Run(read(name, arguments)?),
+            "finish" => Self::Finish(read(name, arguments)?),
+            _ => {
+                let names: Vec<_> = specs().into_iter().map(|spec| spec.name).collect();
+                let unknown: String = name.chars().take(60).collect();
+                return Err(format!(
+                    "there is no tool {unknown:?}; there are: {}",
+                    names.join(", ")
+                ));
+            }
+        })
+    }
+}
+
+fn read<T: DeserializeOwned>(name: &str, arguments: &Value) -> Result<T, String> {
+    // No arguments at all is how models call a tool that needs none.
+    let arguments = if arguments.is_null() { json!({}) } else { arguments.clone() };
+    serde_json::from_value(arguments).map_err(|error| {
+        let spec = specs().into_iter().find(|spec| spec.name == name);
+        let fields = spec.map_or(Value::Null, |spec| spec.parameters["properties"].clone());
+        format!("the arguments of {name} can't be read: {error}. They are: {fields}")
+    })
+}
+
+/// All tools as they are offered to the model.
+pub(crate) fn specs() -> Vec<ToolSpec> {
+    let path = json!({"type": "string", "description": "Relative to the repository's top."});
+    vec![
+        spec(
+            "list",
+            "Lists a folder's entries; folders end in a slash.",
+            json!({
+                "path": {"type": "string", "description": "The folder; empty for the top."},
+                "recursive": {"type": "boolean", "description": "Everything below, too."},
+            }),
+            &[],
+        ),
+        spec(
+            "read",
+            "Shows a text file's lines, each after its number and a tab.",
+            json!({
+                "path": path,
+                "from": {"type": "integer", "minimum": 1, "description": "First line, from 1."},
+                "lines": {"type": "integer", "minimum": 1, "description": "How many lines."},
+            }),
+            &["path"],
+        ),
+        spec(
+            "search",
+            "Finds lines that match a regular expression (Rust syntax: no look-around, no \
+             back-references) in all text files below a folder.",
+            json!({
+                "pattern": {"type": "string"},
+                "path": {"type": "string", "description": "A folder; empty for the top."},
+            }),
+            &["pattern"],
+        ),
+        spec(
+            "edit",
+            "Replaces text in a file. `old` must be in it exactly once, white space included, \
+             unless `all` is true.",
+            json!({
+                "path": path,
+                "old": {"type": "string", "description": "What is there now, without line numbers."},
+                "new": {"type": "string", "description": "What is to be there."},
+                "all": {"type": "boolean", "description": "Replace every occurrence."},
+            }),
+            &["path", "old", "new"],
+        ),
+        spec(
+            "write",
+            "Makes a file, or replaces all of it. Prefer `edit` for files that exist.",
+            json!({"path": path, "content": {"type": "string"}}),
+            &["path", "content"],
+        ),
+        spec("delete", "Deletes a file.", json!({"path": path}), &["path"]),
+        spec(
+            "run",
+            "Runs one of the repository's own commands in a sandbox without network, and shows how \
+             it ended and what it printed.",
+            json!({"command": {"type": "string", "enum": ["check", "test"]}}),
+            &["command"],
+        ),
+        spec(
+            "finish",
+            "Says that the work is done (or that it can't be done, and why). Check and tests are \
+             run next.",
+            json!({"summary": {
+                "type": "string",
+                "description": "What was wrong, what you changed and why; for the reviewer.",
+            }}),
+            &["summary"],
+        ),
+    ]
+}
+
+fn spec(name: &str, description: &str, properties: Value, required: &[&str]) -> ToolSpec {
+    ToolSpec {
+        name: name.to_owned(),
+        description: description.to_owned(),
+        parameters: json!({
+            "type": "object",
+            "properties": properties,
+            "required": required,
+            "additionalProperties": false,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bad_calls_teach() {
+        let error = Tool::parse("bash", &json!({"command": "ls"})).unwrap_err();
+        assert!(error.contains("no tool \"bash\"") && error.contains("search"), "{error}");
+        let error = Tool::parse("read", &json!({"file": "x"})).unwrap_err();
+        assert!(error.contains("unknown field `file`") && error.contains("\"path\""), "{error}");
+        for malformed in [json!("{\"path\": "), json!([1]), json!(null), json!({"path": 7})] {
+            assert!(Tool::parse("read", &malformed).is_err(), "{malformed}");
+        }
+        let error = Tool::parse("run", &json!({"command": "rm -rf /"})).unwrap_err();
+        assert!(error.contains("rm -rf"), "{error}");
+        assert!(Tool::parse("list", &Value::Null).is_ok());
+    }
+
+    #[test]
+    fn every_tool_on_offer_is_known() {
+        for spec in specs() {
+            let error = Tool::parse(&spec.name, &json!({"nonsense": 1})).unwrap_err();
+            assert!(error.contains("can't be read"), "{error}");
+        }
+    }
+}

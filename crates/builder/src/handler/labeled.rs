@@ -1,0 +1,334 @@
+//! `issues.labeled`: decides whether a job starts, and runs it.
+//!
+//! The decision is a list of questions, each with one word for "no". The cheap ones come first, and what
+//! the payload says is asked of GitHub again: a delivery can be late, in the wrong order, or old.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use booty_bus::{BucketError, Delivery, Handler, Verdict};
+use booty_events::{
+    DeliveryId, IssueNumber, JobId, RepoName, header, subject,
+    v1::{Event, Job, JobState},
+};
+use booty_github::payload::Envelope;
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use sha2::{Digest, Sha256};
+use tracing::Instrument as _;
+
+use crate::{
+    claim::{self, Claimed},
+    job,
+    order::{Order, is_branch_for},
+    shared::{Pause, Shared},
+};
+
+/// Handles `issues.labeled` and its replays.
+pub(crate) struct Labeled {
+    shared: Arc<Shared>,
+}
+
+/// What the payload says, as far as it is used. Nothing in it is believed without asking GitHub.
+#[derive(Debug, PartialEq, Eq)]
+struct Payload {
+    label: Option<String>,
+    repository: RepoName,
+    installation: u64,
+    issue: IssueNumber,
+    is_pull_request: bool,
+    sender: Option<String>,
+    updated: Option<DateTime<Utc>>,
+}
+
+/// No job starts, and why: one word.
+struct No(&'static str);
+
+/// Where a delivery leads.
+enum Way {
+    /// To a job that runs: a new one, or one that was begun before.
+    Run(Order),
+    /// To nothing, as it is over already.
+    Over,
+    /// To nothing.
+    No(No),
+}
+
+#[async_trait]
+impl Handler for Labeled {
+    async fn handle(&self, delivery: &Delivery) -> Verdict {
+        let payload = match read(&delivery.payload) {
+            Ok(payload) => payload,
+            Err(why) => return Verdict::Reject { reason: "unreadable".to_owned(), why },
+        };
+        let Some(order) = order(delivery, &payload) else {
+            let why = "neither headers nor subject name the delivery".to_owned();
+            return Verdict::Reject { reason: "unreadable".to_owned(), why };
+        };
+        let span = tracing::info_span!(
+            "job",
+            job_id = %order.job,
+            delivery_id = %order.delivery,
+            repository = %order.repository,
+            issue = order.issue.get(),
+        );
+        // Boxed: a job's future is large, and would be copied around with its caller's.
+        match Box::pin(self.follow(delivery, &payload, order).instrument(span)).await {
+            Ok(verdict) => verdict,
+            Err(pause) => pause.verdict(&self.shared, delivery),
+        }
+    }
+
+    async fn given_up(&self, delivery: &Delivery, why: &str) {
+        let Ok(payload) = read(&delivery.payload) else { return };
+        let Some(mut order) = order(delivery, &payload) else { return };
+        let given_up = async {
+            // A job that was never accepted owes nobody an outcome: its sender is not known.
+            let Some(known) = self.shared.jobs.get(&order.job).await? else {
+                return claim::release(&self.shared, &order).await;
+            };
+            if is_over(&known) {
+                return Ok(());
+            }
+            order.attempt = known.attempt.max(1);
+            job::give_up(&self.shared, &order, delivery, why).await
+        };
+        if let Err(error) = given_up.await {
+            tracing::error!(event = "outcome_not_said", job_id = %order.job, ?error);
+        }
+    }
+}
+
+impl Labeled {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    async fn follow(
+        &self,
+        delivery: &Delivery,
+        payload: &Payload,
+        order: Order,
+    ) -> Result<Verdict, Pause> {
+        match self.decide(delivery, payload, order.clone()).await? {
+            Way::Over => Ok(Verdict::Done),
+            Way::No(No(reason)) => {
+                let event = Event { reason: reason.to_owned(), ..Event::default() };
+                self.shared.say(&order, "job_ignored", "ignored", event).await?;
+                Ok(Verdict::Ignore { reason: reason.to_owned() })
+            }
+            Way::Run(order) => {
+                job::run(&self.shared, &order, delivery).await?;
+                Ok(Verdict::Done)
+            }
+        }
+    }
+
+    async fn decide(
+        &self,
+        delivery: &Delivery,
+        payload: &Payload,
+        mut order: Order,
+    ) -> Result<Way, Pause> {
+        let settings = &self.shared.settings;
+        if payload.label.as_deref() != Some(settings.trigger_label.as_str()) {
+            return Ok(Way::No(No("label")));
+        }
+        if !self.shared.allowed.is_match(order.repository.as_str()) {
+            return Ok(Way::No(No("repository")));
+        }
+        if payload.is_pull_request {
+            return Ok(Way::No(No("pull_request")));
+        }
+
+        let is_replay = delivery.replay_of.is_some();
+        let known = self.shared.jobs.get(&order.job).await?;
+        match &known {
+            Some(job) if job.state() == JobState::Failed && is_replay => {
+                order.attempt = job.attempt.max(1) + 1;
+            }
+            Some(job) if is_over(job) => return Ok(Way::Over),
+            // It was accepted before: what it needs by now is in its journal.
+            Some(job) => {
+                order.attempt = job.attempt.max(1);
+                return Ok(match claim::take(&self.shared, &order, delivery).await? {
+                    Claimed::Ours => Way::Run(order),
+                    Claimed::By(_) => Way::No(No("job_active")),
+                });
+            }
+            None => {}
+        }
+
+        if !is_replay {
+            if self.is_too_old(payload) {
+                return Ok(Way::No(No("too_old")));
+            }
+            if self.is_duplicate(delivery, &order).await? {
+                return Ok(Way::No(No("duplicate_body")));
+            }
+        }
+        if let Some(no) = self.ask_github(payload, &order).await? {
+            return Ok(Way::No(no));
+        }
+        if let Claimed::By(job) = claim::take(&self.shared, &order, delivery).await? {
+            tracing::info!(event = "job_active", active = job);
+            return Ok(Way::No(No("job_active")));
+        }
+        // Asked under the claim: a job that just ended may have opened one.
+        if let Some(number) = self.open_pull_request(&order).await? {
+            claim::release(&self.shared, &order).await?;
+            tracing::info!(event = "pull_request_open", number);
+            return Ok(Way::No(No("pull_request_open")));
+        }
+        self.accept(&order).await?;
+        Ok(Way::Run(order))
+    }
+
+    fn is_too_old(&self, payload: &Payload) -> bool {
+        // A payload without a time can't be judged, and is not GitHub's.
+        let Some(updated) = payload.updated else { return true };
+        let age = (self.shared.now)() - updated;
+        age.to_std().is_ok_and(|age| age > self.shared.settings.max_event_age)
+    }
+
+    /// Whether another delivery brought the same body first. The id is not signed, the body is.
+    async fn is_duplicate(&self, delivery: &Delivery, order: &Order) -> Result<bool, Pause> {
+        let key = hex::encode(Sha256::digest(&delivery.payload));
+        let ours = Bytes::from(order.delivery.to_string());
+        match self.shared.bodies.create(&key, ours.clone()).await {
+            Ok(_) => Ok(false),
+            Err(BucketError::Conflict) => {
+                let first = self.shared.bodies.get(&key).await?;
+                Ok(first.is_none_or(|entry| entry.value != ours))
+            }
+            Err(BucketError::Other(error)) => Err(error.into()),
+        }
+    }
+
+    async fn ask_github(&self, payload: &Payload, order: &Order) -> Result<Option<No>, Pause> {
+        let github = &self.shared.github;
+        let Some(repository) = github.get_repository(&order.repository).await? else {
+            return Ok(Some(No("repository_gone")));
+        };
+        if !repository.full_name.eq_ignore_ascii_case(order.repository.as_str()) {
+            return Ok(Some(No("repository_moved")));
+        }
+        let issue = match github.get_issue(&order.repository, order.issue.get()).await? {
+            // A transferred issue answers under its new number and place.
+            Some(issue) if issue.number == order.issue.get() => issue,
+            _ => return Ok(Some(No("issue_gone"))),
+        };
+        if issue.pull_request.is_some() {
+            return Ok(Some(No("pull_request")));
+        }
+        if issue.state != "open" {
+            return Ok(Some(No("issue_closed")));
+        }
+        let trigger = &self.shared.settings.trigger_label;
+        if !issue.labels.iter().any(|label| label.name.eq_ignore_ascii_case(trigger)) {
+            return Ok(Some(No("label_removed")));
+        }
+        let Some(sender) = &payload.sender else { return Ok(Some(No("no_sender"))) };
+        let permission = github.collaborator_permission(&order.repository, sender).await?;
+        if !permission.is_some_and(|permission| permission.can_write()) {
+            return Ok(Some(No("no_write_access")));
+        }
+        Ok(None)
+    }
+
+    async fn open_pull_request(&self, order: &Order) -> Result<Option<u64>, Pause> {
+        let open = self.shared.github.list_pulls(&order.repository, None, "open").await?;
+        let ours = open.iter().find(|pull| is_branch_for(&pull.head.branch, order.issue));
+        Ok(ours.map(|pull| pull.number))
+    }
+
+    async fn accept(&self, order: &Order) -> Result<(), Pause> {
+        self.shared
+            .jobs
+            .update(&order.job, |job| {
+                *job = Job {
+                    id: order.job.to_string(),
+                    created: job.created,
+                    state: JobState::Queued.into(),
+                    service: "builder".to_owned(),
+                    repository: order.repository.to_string(),
+                    issue: order.issue.get(),
+                    delivery_id: order.delivery.to_string(),
+                    attempt: order.attempt,
+                    step: "queued".to_owned(),
+                    trace_id: booty_telemetry::current_trace_id().unwrap_or_default(),
+                    ..Job::default()
+                };
+            })
+            .await?;
+        self.shared.say(order, "job_enqueued", "enqueued", Event::default()).await
+    }
+}
+
+fn is_over(job: &Job) -> bool {
+    matches!(job.state(), JobState::Completed | JobState::Failed)
+}
+
+fn read(body: &[u8]) -> Result<Payload, String> {
+    let envelope = Envelope::parse(body).map_err(|error| error.to_string())?;
+    let missing = |what: &str| format!("the body has no usable {what}");
+    let repository = envelope.repository.value().and_then(|repo| repo.full_name.as_deref());
+    let issue = envelope.issue.value().ok_or_else(|| missing("issue"))?;
+    let updated = issue.updated_at.as_deref().and_then(|at| DateTime::parse_from_rfc3339(at).ok());
+    let owned = |text: &booty_github::payload::Text<'_>| (**text).to_owned();
+    Ok(Payload {
+        label: envelope.label.value().and_then(|label| label.name.as_ref()).map(owned),
+        repository: repository
+            .and_then(|name| name.parse().ok())
+            .ok_or_else(|| missing("repository"))?,
+        installation: envelope.installation.value().map_or(0, |installation| installation.id),
+        issue: IssueNumber::new(issue.number).ok_or_else(|| missing("issue number"))?,
+        is_pull_request: issue.is_pull_request(),
+        sender: envelope.sender.value().and_then(|user| user.login.as_ref()).map(owned),
+        updated: updated.map(|at| at.with_timezone(&Utc)),
+    })
+}
+
+/// The job of a delivery; `None` when nothing says which delivery it was.
+fn order(delivery: &Delivery, payload: &Payload) -> Option<Order> {
+    let id: DeliveryId = match delivery.headers.get(header::DELIVERY_ID) {
+        Some(id) => id.parse().ok()?,
+        None => subject::parse_inbox_github(&delivery.subject)?.delivery,
+    };
+    Some(Order {
+        job: JobId::for_issue(payload.issue, &id),
+        delivery: id,
+        repository: payload.repository.clone(),
+        installation: payload.installation,
+        issue: payload.issue,
+        attempt: 1,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deleted_labels_and_ghosts_are_no_error() {
+        let body = br#"{"action":"labeled","issue":{"number":7,"user":null,"updated_at":"2026-01-02T03:04:05Z"},
+            "label":null,"sender":null,"repository":{"full_name":"o/r"}}"#;
+        let payload = read(body).unwrap();
+        assert_eq!((payload.label, payload.sender), (None, None));
+        assert_eq!(payload.updated.unwrap().timestamp(), 1_767_323_045);
+    }
+
+    #[test]
+    fn what_can_not_be_an_issue_is_refused() {
+        for body in [
+            &b"null"[..],
+            b"{}",
+            br#"{"issue":null,"repository":{"full_name":"o/r"}}"#,
+            br#"{"issue":{"number":0},"repository":{"full_name":"o/r"}}"#,
+            br#"{"issue":{"number":7},"repository":{"full_name":"o/../r"}}"#,
+            br#"{"issue":{"number":7},"repository":null}"#,
+        ] {
+            assert!(read(body).is_err(), "{}", String::from_utf8_lossy(body));
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! One file per kind of message.
+
+pub(crate) mod applied;
+pub(crate) mod labeled;

@@ -1,0 +1,170 @@
+//! A job's journal, decoded.
+
+use booty_bus::{Journal, JournalError};
+use booty_events::{
+    JobId, Message as _,
+    v1::{BaseChosen, CommandRan, Effect, Ended, JournalEntry, ModelAnswered, Proposed, journal_entry},
+};
+use chrono::{DateTime, Utc};
+
+use crate::{
+    agent::protocol::{CommandName, Step},
+    order::Order,
+    shared::{Pause, Shared, chain},
+};
+
+/// The journal of one run of a job.
+pub(crate) struct JobJournal {
+    journal: Journal,
+    entries: Vec<JournalEntry>,
+    lease: std::time::Duration,
+}
+
+/// A job's end, as it is journalled before it is said.
+pub(crate) enum End {
+    Proposed(Effect),
+    Ended { outcome: String, reason: String, effect: Option<Effect> },
+}
+
+impl JobJournal {
+    pub(crate) async fn open(shared: &Shared, order: &Order) -> Result<Self, Pause> {
+        let broken = |why: String| Pause::Failed { why: format!("the journal can't be read: {why}") };
+        let run: JobId = order.run().parse().map_err(|error| broken(format!("{error}")))?;
+        let journal = shared.bus.open_journal(&run).await?;
+        let mut entries = Vec::with_capacity(journal.entries().len());
+        for (index, bytes) in journal.entries().iter().enumerate() {
+            let entry = JournalEntry::decode(bytes.clone()).map_err(|e| broken(chain(&e)))?;
+            if usize::try_from(entry.index) != Ok(index) || entry.step.is_none() {
+                return Err(broken(format!("entry {index} is not what it must be")));
+            }
+            entries.push(entry);
+        }
+        Ok(Self { journal, entries, lease: shared.settings.lease })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The base that the job works on, and when it was chosen.
+    pub(crate) fn base(&self) -> Option<(BaseChosen, DateTime<Utc>)> {
+        let entry = self.entries.first()?;
+        let Some(journal_entry::Step::BaseChosen(base)) = &entry.step else { return None };
+        let time = entry.time.as_ref()?;
+        let time = DateTime::from_timestamp(time.seconds, time.nanos.try_into().unwrap_or(0))?;
+        Some((base.clone(), time))
+    }
+
+    /// The end, if it was reached.
+    pub(crate) fn end(&self) -> Result<Option<End>, Pause> {
+        let effect = |bytes: &[u8]| {
+            Effect::decode(bytes).map_err(|error| Pause::Failed {
+                why: format!("the journal's effect can't be read: {error}"),
+            })
+        };
+        Ok(match self.entries.last().and_then(|entry| entry.step.as_ref()) {
+            Some(journal_entry::Step::Proposed(proposed)) => {
+                Some(End::Proposed(effect(&proposed.effect)?))
+            }
+            Some(journal_entry::Step::Ended(ended)) => Some(End::Ended {
+                outcome: ended.outcome.clone(),
+                reason: ended.reason.clone(),
+                effect: match ended.effect.as_ref() {
+                    [] => None,
+                    bytes => Some(effect(bytes)?),
+                },
+            }),
+            _ => None,
+        })
+    }
+
+    /// The agent's steps, in order.
+    pub(crate) fn steps(&self) -> Result<Vec<Step>, Pause> {
+        let broken = |error: serde_json::Error| Pause::Failed {
+            why: format!("a step in the journal can't be read: {error}"),
+        };
+        let mut steps = Vec::new();
+        for entry in &self.entries {
+            match &entry.step {
+                Some(journal_entry::Step::ModelAnswered(answered)) => {
+                    steps.push(Step::ModelAnswered {
+                        request_hash: hex::encode(&answered.request_hash),
+                        answer: serde_json::from_slice(&answered.answer_json).map_err(broken)?,
+                    });
+                }
+                Some(journal_entry::Step::CommandRan(ran)) => {
+                    let name = serde_json::from_value::<CommandName>(ran.name.clone().into());
+                    steps.push(Step::CommandRan {
+                        name: name.map_err(broken)?,
+                        result: serde_json::from_slice(&ran.result_json).map_err(broken)?,
+                    });
+                }
+                _ => {}
+            }
+        }
+        Ok(steps)
+    }
+
+    /// Makes a step of the agent's durable.
+    pub(crate) async fn append_step(&mut self, step: &Step, now: DateTime<Utc>) -> Result<(), Pause> {
+        let unfit = |why: String| Pause::Failed { why: format!("a step can't be journalled: {why}") };
+        let entry = match step {
+            Step::ModelAnswered { request_hash, answer } => {
+                journal_entry::Step::ModelAnswered(ModelAnswered {
+                    request_hash: hex::decode(request_hash).map_err(|e| unfit(e.to_string()))?.into(),
+                    answer_json: serde_json::to_vec(answer).map_err(|e| unfit(e.to_string()))?.into(),
+                })
+            }
+            Step::CommandRan { name, result } => journal_entry::Step::CommandRan(CommandRan {
+                name: name.to_string(),
+                result_json: serde_json::to_vec(result).map_err(|e| unfit(e.to_string()))?.into(),
+            }),
+        };
+        self.append(entry, now).await
+    }
+
+    pub(crate) async fn append_base(
+        &mut self,
+        base: BaseChosen,
+        now: DateTime<Utc>,
+    ) -> Result<(), Pause> {
+        self.append(journal_entry::Step::BaseChosen(base), now).await
+    }
+
+    pub(crate) async fn append_end(&mut self, end: &End, now: DateTime<Utc>) -> Result<(), Pause> {
+        let lane = booty_events::Lane::Outcome.to_string();
+        let step = match end {
+            End::Proposed(effect) => {
+                journal_entry::Step::Proposed(Proposed { effect: effect.encode_to_vec().into(), lane })
+            }
+            End::Ended { outcome, reason, effect } => journal_entry::Step::Ended(Ended {
+                outcome: outcome.clone(),
+                reason: reason.clone(),
+                effect: effect.as_ref().map(Effect::encode_to_vec).unwrap_or_default().into(),
+                lane,
+            }),
+        };
+        self.append(step, now).await
+    }
+
+    async fn append(
+        &mut self,
+        step: journal_entry::Step,
+        now: DateTime<Utc>,
+    ) -> Result<(), Pause> {
+        let index = u32::try_from(self.entries.len())
+            .map_err(|_| Pause::Failed { why: "the journal is full".to_owned() })?;
+        let entry = JournalEntry { index, time: Some(now.into()), step: Some(step) };
+        match self.journal.append(entry.encode_to_vec().into()).await {
+            Ok(()) => {
+                self.entries.push(entry);
+                Ok(())
+            }
+            // This worker is stale. It says nothing, writes nothing and stops.
+            Err(error @ JournalError::Fenced) => {
+                Err(Pause::Away { after: self.lease, why: chain(&error) })
+            }
+            Err(JournalError::NotDurable(error)) => Err(error.into()),
+        }
+    }
+}

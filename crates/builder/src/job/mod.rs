@@ -1,0 +1,372 @@
+//! One job from its acceptance to its end. Every step is journalled before the next one, so that a
+//! builder killed anywhere goes on where it stopped: answers are not asked for again, commands not run
+//! again, and the end is in the journal before it is said.
+
+mod child;
+mod converse;
+mod journal;
+mod proposal;
+mod workplace;
+
+use booty_bus::Delivery;
+use booty_events::{
+    Lane,
+    v1::{BaseChosen, Effect, Event, JobState},
+};
+use booty_model::Usage;
+use booty_sandbox::Backend;
+use booty_workspace::Want;
+use chrono::{DateTime, TimeDelta, Utc};
+use sha2::{Digest, Sha256};
+use tokio_util::sync::CancellationToken;
+
+use self::{
+    journal::{End, JobJournal},
+    proposal::Material,
+    workplace::{Workplace, mentions},
+};
+use crate::{
+    agent::protocol::{AgentEnd, Report, Task},
+    claim,
+    order::{Order, is_branch_for},
+    outcome::{self, Ending},
+    shared::{Pause, Shared},
+};
+
+/// Why work on a job stops before its proposal.
+pub(crate) enum Stop {
+    /// For now.
+    Pause(Pause),
+    /// For good, with this outcome.
+    End(Ending),
+}
+
+impl Stop {
+    fn away(why: impl Into<String>) -> Self {
+        Self::Pause(Pause::away(why))
+    }
+
+    fn failed(why: impl Into<String>) -> Self {
+        Self::Pause(Pause::Failed { why: why.into() })
+    }
+}
+
+impl<E: Into<Pause>> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Self::Pause(error.into())
+    }
+}
+
+/// Runs a job to its end, or as far as it gets.
+pub(crate) async fn run(shared: &Shared, order: &Order, delivery: &Delivery) -> Result<(), Pause> {
+    let mut journal = JobJournal::open(shared, order).await?;
+    let end = match journal.end()? {
+        Some(end) => end,
+        None => {
+            note_step(shared, order, if journal.len() == 0 { "checkout" } else { "resuming" })
+                .await?;
+            let end = tokio::select! {
+                end = work(shared, order, &mut journal, &delivery.stop) => end?,
+                () = delivery.stop.cancelled() => return Err(Pause::away("the worker stops")),
+            };
+            journal.append_end(&end, (shared.now)()).await?;
+            end
+        }
+    };
+    say_end(shared, order, delivery, &end).await
+}
+
+/// Ends a job that failed too often, unless its end is in the journal already.
+pub(crate) async fn give_up(
+    shared: &Shared,
+    order: &Order,
+    delivery: &Delivery,
+    why: &str,
+) -> Result<(), Pause> {
+    let mut journal = JobJournal::open(shared, order).await?;
+    let end = match journal.end()? {
+        Some(end) => end,
+        None => {
+            let now = (shared.now)();
+            let ending = Ending::gave_up("failed", "I gave up because working on this kept failing:");
+            let end = ended(order, &ending.quoting(why), &outcome::signature(order), now);
+            journal.append_end(&end, now).await?;
+            end
+        }
+    };
+    say_end(shared, order, delivery, &end).await
+}
+
+/// Says in the job's state what it is doing; a job that is over stays as it is.
+pub(crate) async fn note_step(shared: &Shared, order: &Order, step: &str) -> Result<(), Pause> {
+    let (attempt, step) = (order.attempt, step.to_owned());
+    shared
+        .jobs
+        .update(&order.job, |job| {
+            let is_over = matches!(job.state(), JobState::Completed | JobState::Failed);
+            if !(is_over && job.attempt == attempt) {
+                job.state = JobState::Running.into();
+                job.step.clone_from(&step);
+            }
+        })
+        .await?;
+    Ok(())
+}
+
+/// All work up to the end, which is not durable yet.
+async fn work(
+    shared: &Shared,
+    order: &Order,
+    journal: &mut JobJournal,
+    stop: &CancellationToken,
+) -> Result<End, Pause> {
+    let worked = async {
+        let (base, chosen) = base(shared, order, journal, stop).await?;
+        let want = Want::Commit { branch: base.branch.clone(), sha: base.sha.clone() };
+        let source = workplace::check_out(shared, order, &want, "", stop).await?;
+        let place = workplace::prepare(shared, order, &base, source, stop).await?;
+        let event = Event {
+            attributes: [
+                ("base".to_owned(), base.sha.clone()),
+                ("branch".to_owned(), base.branch.clone()),
+            ]
+            .into(),
+            ..Event::default()
+        };
+        shared.say(order, "workspace_created", "workspace", event).await?;
+        let result = attempt(shared, order, journal, &place, &base, chosen).await;
+        place.close().await;
+        result
+    };
+    match worked.await {
+        Ok(end) => Ok(end),
+        Err(Stop::Pause(pause)) => Err(pause),
+        Err(Stop::End(ending)) => {
+            Ok(ended(order, &ending, &outcome::signature(order), (shared.now)()))
+        }
+    }
+}
+
+/// The commit and the task, as the journal has them or as they are now.
+async fn base(
+    shared: &Shared,
+    order: &Order,
+    journal: &mut JobJournal,
+    stop: &CancellationToken,
+) -> Result<(BaseChosen, DateTime<Utc>), Stop> {
+    if let Some(known) = journal.base() {
+        return Ok(known);
+    }
+    let github = &shared.github;
+    let gone = |what: &str| {
+        let sentence = format!("I can't go on: the {what} is gone.");
+        Stop::End(Ending::needs_human("gone", sentence))
+    };
+    let repository = github.get_repository(&order.repository).await.map_err(Pause::from)?;
+    let repository = repository.ok_or_else(|| gone("repository"))?;
+    let issue = github.get_issue(&order.repository, order.issue.get()).await.map_err(Pause::from)?;
+    let issue = issue.ok_or_else(|| gone("issue"))?;
+    let pulls =
+        github.list_pulls(&order.repository, None, "open").await.map_err(Pause::from)?;
+    let mentioned_by = pulls
+        .iter()
+        .filter(|pull| !is_branch_for(&pull.head.branch, order.issue))
+        .filter(|pull| {
+            mentions(&pull.title, order.issue)
+                || pull.body.as_deref().is_some_and(|body| mentions(body, order.issue))
+        })
+        .map(|pull| pull.number)
+        .collect();
+    let branch = shared.settings.target_branch.clone().unwrap_or(repository.default_branch);
+    let checkout =
+        workplace::check_out(shared, order, &Want::Branch(branch.clone()), "", stop).await?;
+    let base = BaseChosen {
+        branch,
+        sha: checkout.base().to_owned(),
+        title: issue.title,
+        body: issue.body.unwrap_or_default(),
+        salt: (shared.salt)().to_vec().into(),
+        mentioned_by,
+    };
+    let _ = checkout.close().await;
+    let now = (shared.now)();
+    journal.append_base(base.clone(), now).await?;
+    Ok((base, now))
+}
+
+/// The agent's run, and what comes of it.
+async fn attempt(
+    shared: &Shared,
+    order: &Order,
+    journal: &mut JobJournal,
+    place: &Workplace,
+    base: &BaseChosen,
+    chosen: DateTime<Utc>,
+) -> Result<End, Stop> {
+    let settings = &shared.settings;
+    let rounds = if place.is_configured {
+        settings.rounds.min(place.config.builder.rounds.max(1))
+    } else {
+        settings.rounds
+    };
+    let task = Task {
+        repository: order.repository.to_string(),
+        issue: order.issue.get(),
+        title: base.title.clone(),
+        body: base.body.clone(),
+        nonce: nonce(order, &base.salt),
+    };
+    let start = converse::start(shared, task, place, rounds)?;
+    let spent = ((shared.now)() - chosen).to_std().unwrap_or_default();
+    let left = settings.job_time.saturating_sub(spent);
+    let report = converse::converse(shared, order, journal, start, left).await?;
+
+    let now = (shared.now)();
+    let wall = now - chosen;
+    let ending = match ending(&report, rounds) {
+        Verdict::Ended(ending) => ending,
+        Verdict::TryAgain(why) => return Err(Stop::failed(why)),
+        Verdict::Propose => {
+            let changes =
+                place.source.change_set().await.map_err(|error| workplace::refused(&error))?;
+            match proposal::check(&changes, &place.config.limits, &place.config.protected()) {
+                Ok(()) => {
+                    let material = Material {
+                        order,
+                        base,
+                        commands: &place.commands,
+                        is_configured: place.is_configured,
+                        sandbox: match settings.sandbox.backend {
+                            Backend::Bwrap { .. } => "bubblewrap, no network",
+                            Backend::None => "**none: the operator switched it off**",
+                        },
+                        report: &report,
+                        rounds,
+                        wall,
+                        now,
+                    };
+                    return Ok(End::Proposed(proposal::effect(&material, changes)));
+                }
+                Err(ending) => ending,
+            }
+        }
+    };
+    let footer = footer(order, &report, rounds, wall);
+    Ok(ended(order, &ending, &footer, now))
+}
+
+enum Verdict {
+    Propose,
+    Ended(Ending),
+    TryAgain(String),
+}
+
+/// What the agent's report means.
+fn ending(report: &Report, rounds: u32) -> Verdict {
+    Verdict::Ended(match &report.end {
+        AgentEnd::Green => return Verdict::Propose,
+        AgentEnd::TryAgain { why } => return Verdict::TryAgain(why.clone()),
+        AgentEnd::NotGreen { command, output } => {
+            let how = report.runs.last().map(|run| run.end.to_string()).unwrap_or_default();
+            Ending::gave_up(
+                "not_green",
+                format!(
+                    "I gave up: after {} of {rounds} rounds `{command}` still fails ({how}). The end \
+                     of its output:",
+                    report.rounds
+                ),
+            )
+            .quoting(output)
+        }
+        AgentEnd::NoChange => {
+            Ending::needs_human("no_change", "I changed nothing, and need a person. The model said:")
+                .quoting(&report.said)
+        }
+        AgentEnd::ModelFailed { why } => {
+            Ending::gave_up("model_failed", "I gave up because the model could not go on:")
+                .quoting(why)
+        }
+        AgentEnd::SandboxUnavailable { why } => Ending::needs_human(
+            "sandbox_unavailable",
+            "I can't run this repository's commands: sandbox unavailable. The operator has to look:",
+        )
+        .quoting(why),
+        AgentEnd::SetupFailed { output } => Ending::needs_human(
+            "setup_failed",
+            "I did not begin, because the repository's setup command fails:",
+        )
+        .quoting(output),
+        AgentEnd::OutOfBudget { what } => {
+            Ending::gave_up("out_of_budget", format!("I gave up because {what}."))
+        }
+        AgentEnd::Broken { why } => {
+            Ending::gave_up("broken", "I gave up because this job can't be gone on with:")
+                .quoting(why)
+        }
+    })
+}
+
+fn ended(order: &Order, ending: &Ending, footer: &str, now: DateTime<Utc>) -> End {
+    End::Ended {
+        outcome: ending.outcome().to_owned(),
+        reason: ending.reason.to_owned(),
+        effect: Some(ending.effect(order, footer, now)),
+    }
+}
+
+fn footer(order: &Order, report: &Report, rounds: u32, wall: TimeDelta) -> String {
+    let signature = outcome::signature(order);
+    if report.usage == Usage::default() && report.answers == 0 {
+        return signature;
+    }
+    format!("Used: {}.\n\n{signature}", proposal::budget(report, rounds, wall))
+}
+
+/// Publishes what the journal says is the end; again, if need be.
+async fn say_end(
+    shared: &Shared,
+    order: &Order,
+    delivery: &Delivery,
+    end: &End,
+) -> Result<(), Pause> {
+    let lease = Some((delivery.lease_key.as_str(), delivery.lease_token));
+    match end {
+        End::Proposed(effect) => {
+            shared.outbox.effect(Lane::Outcome, effect, lease).await?;
+            let event = Event { effect_id: effect.id.clone(), ..Event::default() };
+            shared.say(order, "proposal_made", "proposed", event).await?;
+            // The job ends, and gives its issue back, when forge has applied it.
+            note_step(shared, order, "proposed").await
+        }
+        End::Ended { outcome, reason, effect } => {
+            if let Some(effect) = effect {
+                shared.outbox.effect(Lane::Outcome, effect, lease).await?;
+            }
+            let event = Event {
+                reason: reason.clone(),
+                detail: outcome.clone(),
+                effect_id: effect.as_ref().map(|e: &Effect| e.id.clone()).unwrap_or_default(),
+                ..Event::default()
+            };
+            shared.say(order, "job_failed", "failed", event).await?;
+            shared
+                .jobs
+                .update(&order.job, |job| {
+                    job.state = JobState::Failed.into();
+                    job.step.clone_from(outcome);
+                    job.reason.clone_from(reason);
+                })
+                .await?;
+            claim::release(shared, order).await
+        }
+    }
+}
+
+/// What fences outside text in this job's prompts: not to be guessed by who wrote the issue, and the
+/// same when the job is resumed.
+fn nonce(order: &Order, salt: &[u8]) -> String {
+    let mut hash = Sha256::new();
+    hash.update(salt);
+    hash.update(order.run());
+    hex::encode(hash.finalize().get(..8).unwrap_or_default())
+}

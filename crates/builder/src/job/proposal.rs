@@ -1,0 +1,237 @@
+//! From a green tree to the effect that opens a pull request.
+
+use std::fmt::Write as _;
+
+use booty_events::v1::{
+    BaseChosen, Effect, FileChange, FileMode, IssueOutcome, OpenPullRequest, effect::Write,
+};
+use booty_policy::{
+    Change as PolicyChange, ChangedPath, DiffLimits, Protected, Redact, Untrusted, check_change,
+    markdown, redact,
+};
+use booty_workspace::{Change, ChangeKind, ChangeSet, Mode};
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::{
+    agent::protocol::{Commands, Report},
+    order::Order,
+    outcome::{self, Ending, LABEL_OPENED, SLOT_OPEN},
+};
+
+/// GitHub takes 256 characters of a title.
+const MAX_TITLE_CHARS: usize = 200;
+/// Characters of the model's summary, far below GitHub's 65,536 for a body.
+const MAX_SUMMARY_CHARS: usize = 10_000;
+/// Changed paths that the body lists.
+const MAX_LISTED: usize = 50;
+
+/// What a proposal is made of.
+pub(crate) struct Material<'a> {
+    pub(crate) order: &'a Order,
+    pub(crate) base: &'a BaseChosen,
+    pub(crate) commands: &'a Commands,
+    pub(crate) is_configured: bool,
+    /// What isolated the commands.
+    pub(crate) sandbox: &'a str,
+    pub(crate) report: &'a Report,
+    pub(crate) rounds: u32,
+    pub(crate) wall: TimeDelta,
+    pub(crate) now: DateTime<Utc>,
+}
+
+/// Refuses a change that touches what is protected, or is too large. Nothing was pushed then.
+pub(crate) fn check(
+    changes: &ChangeSet,
+    limits: &DiffLimits,
+    protected: &Protected,
+) -> Result<(), Ending> {
+    if changes.changes.is_empty() {
+        return Err(Ending::needs_human("no_change", "I ended without a change."));
+    }
+    let paths: Vec<ChangedPath> = changes.changes.iter().map(changed_path).collect();
+    check_change(&paths, limits, protected).map_err(|violations| {
+        let list: Vec<String> = violations.iter().map(ToString::to_string).collect();
+        Ending::needs_human(
+            "refused_change",
+            "I have a change that passes, but it is not one that I may propose:",
+        )
+        .quoting(list.join("\n"))
+    })
+}
+
+/// The effect.
+pub(crate) fn effect(material: &Material<'_>, changes: ChangeSet) -> Effect {
+    let Material { order, base, report, rounds, .. } = material;
+    let issue = order.issue.get();
+    let title = title(&base.title, issue);
+    let paths: Vec<String> = changes
+        .changes
+        .iter()
+        .map(|change| String::from_utf8_lossy(&change.path).into_owned())
+        .collect();
+    let body = body(material, &paths);
+    let said = format!(
+        "Opened #{{number}} as a draft. {} Round {} of {rounds}.\n\n{}",
+        tested_in_one_sentence(report),
+        report.rounds,
+        outcome::signature(order),
+    );
+    let write = OpenPullRequest {
+        issue,
+        base_branch: base.branch.clone(),
+        base_sha: base.sha.clone(),
+        branch: order.branch(),
+        commit_message: format!("{title}\n\nFixes #{issue}"),
+        changes: changes.changes.into_iter().map(file_change).collect(),
+        title,
+        body,
+        draft: true,
+        labels: Vec::new(),
+        outcome: Some(IssueOutcome { issue, label: LABEL_OPENED.to_owned(), comment: said }),
+    };
+    outcome::effect(order, SLOT_OPEN, Write::OpenPullRequest(write), material.now)
+}
+
+/// The issue's title as one plain line. Titles are shown as text, but land in commit messages, too,
+/// where a mention or a closing keyword would count.
+fn title(of_issue: &str, issue: u64) -> String {
+    let line: String = of_issue.split_whitespace().collect::<Vec<_>>().join(" ");
+    let clean = Untrusted::new(redact(&line, Redact::default()));
+    let inert = markdown::inert(&clean, MAX_TITLE_CHARS);
+    let inert = inert.split_whitespace().collect::<Vec<_>>().join(" ");
+    if inert.is_empty() { format!("Change for issue {issue}") } else { inert }
+}
+
+fn body(material: &Material<'_>, paths: &[String]) -> String {
+    let Material { order, base, commands, report, rounds, .. } = material;
+    let summary = Untrusted::new(redact(&report.said, Redact::default()));
+    let mut body = format!(
+        "Fixes #{}\n\n## What was done\n\n{}\n\n",
+        order.issue,
+        markdown::inert(&summary, MAX_SUMMARY_CHARS)
+    );
+    // Writing to a String can't fail.
+    let listed: Vec<&str> = paths.iter().take(MAX_LISTED).map(String::as_str).collect();
+    let mut list = listed.join("\n");
+    if paths.len() > MAX_LISTED {
+        let _ = write!(list, "\n… and {} more", paths.len() - MAX_LISTED);
+    }
+    let list = Untrusted::new(list);
+    let _ = write!(body, "{}\n\n## How it was tested\n\n", markdown::code_block(&list, 8_000));
+
+    if report.runs.is_empty() {
+        body.push_str(
+            "**It was not tested.** The repository names no check or test command, and none was \
+             detected.\n\n",
+        );
+    } else {
+        let _ = writeln!(body, "| round | command | ended | seconds |\n|---|---|---|---|");
+        for run in &report.runs {
+            let seconds = std::time::Duration::from_millis(run.duration_ms).as_secs_f64();
+            let _ = writeln!(body, "| {} | {} | {} | {seconds:.1} |", run.round, run.name, run.end);
+        }
+        let source = if material.is_configured { "`.booty.yml`" } else { "detected" };
+        let _ = write!(
+            body,
+            "\nExit codes decide. The commands ({source}) ran in a sandbox ({}) on commit `{}` of \
+             `{}` with this change:\n\n",
+            material.sandbox,
+            base.sha,
+            base.branch.replace('`', ""),
+        );
+        let scripts: Vec<String> = [("check", &commands.check), ("test", &commands.test)]
+            .into_iter()
+            .filter_map(|(name, line)| Some(format!("{name}: {}", line.as_ref()?.script)))
+            .collect();
+        let scripts = Untrusted::new(scripts.join("\n"));
+        let _ = write!(body, "{}\n\n", markdown::code_block(&scripts, 4_000));
+    }
+
+    if !base.mentioned_by.is_empty() {
+        let others: Vec<String> = base.mentioned_by.iter().map(|n| format!("#{n}")).collect();
+        let _ = write!(body, "Other open pull requests mention this issue: {}\n\n", others.join(", "));
+    }
+    let _ = write!(
+        body,
+        "## Budget\n\n{}\n\n{}",
+        budget(report, *rounds, material.wall),
+        outcome::signature(order)
+    );
+    body
+}
+
+/// What a job has cost, in one line.
+pub(crate) fn budget(report: &Report, rounds: u32, wall: TimeDelta) -> String {
+    let usage = &report.usage;
+    let model = Untrusted::new(report.model.clone());
+    let model = match markdown::inert(&model, 100) {
+        model if model.is_empty() => String::new(),
+        model => format!(" of {model}"),
+    };
+    format!(
+        "{} answers{model}, {} tokens read ({} of them cached), {} written; {} of {rounds} rounds; \
+         {} s",
+        report.answers,
+        usage.input_tokens.saturating_add(usage.cache_read_tokens),
+        usage.cache_read_tokens,
+        usage.output_tokens,
+        report.rounds,
+        wall.num_seconds(),
+    )
+}
+
+fn tested_in_one_sentence(report: &Report) -> String {
+    let last: Vec<String> = report
+        .runs
+        .iter()
+        .filter(|run| run.round == report.rounds)
+        .map(|run| format!("`{}`", run.name))
+        .collect();
+    if last.is_empty() {
+        "It was not tested: no command is known.".to_owned()
+    } else {
+        format!("Passed: {}.", last.join(", "))
+    }
+}
+
+fn changed_path(change: &Change) -> ChangedPath {
+    let mode = |mode: Mode| match mode {
+        Mode::Regular => booty_policy::FileMode::Regular,
+        Mode::Executable => booty_policy::FileMode::Executable,
+        Mode::Symlink => booty_policy::FileMode::Symlink,
+    };
+    let is_deleted = change.kind == ChangeKind::Deleted;
+    let is_link = change.mode == Mode::Symlink && !is_deleted;
+    ChangedPath {
+        path: change.path.clone(),
+        change: match change.kind {
+            ChangeKind::Added => PolicyChange::Added,
+            ChangeKind::Modified | ChangeKind::ModeChanged => PolicyChange::Changed,
+            ChangeKind::Deleted => PolicyChange::Deleted,
+        },
+        old_mode: match change.kind {
+            ChangeKind::Deleted => Some(mode(change.mode)),
+            _ => change.old_mode.map(mode),
+        },
+        new_mode: (!is_deleted).then(|| mode(change.mode)),
+        added_lines: change.added_lines as u64,
+        deleted_lines: change.deleted_lines as u64,
+        bytes: change.content.len() as u64,
+        binary: change.binary,
+        symlink_target: is_link.then(|| change.content.clone()),
+    }
+}
+
+fn file_change(change: Change) -> FileChange {
+    let mode = match (change.kind, change.mode) {
+        (ChangeKind::Deleted, _) => FileMode::Deleted,
+        (_, Mode::Regular) => FileMode::Regular,
+        (_, Mode::Executable) => FileMode::Executable,
+        (_, Mode::Symlink) => FileMode::Symlink,
+    };
+    FileChange {
+        path: change.path.into(),
+        mode: mode.into(),
+        content: change.content.into(),
+    }
+}

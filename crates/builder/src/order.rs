@@ -1,0 +1,96 @@
+//! One job's names: what it is about, and what its events, effects and journal are called.
+
+use booty_events::{DeliveryId, EffectId, IssueNumber, JobId, RepoName};
+
+/// What a delivery asks for.
+#[derive(Debug, Clone)]
+pub(crate) struct Order {
+    pub(crate) job: JobId,
+    pub(crate) delivery: DeliveryId,
+    pub(crate) repository: RepoName,
+    /// 0 for a personal token.
+    pub(crate) installation: u64,
+    pub(crate) issue: IssueNumber,
+    /// 1 for the first run; a replay after a failure counts up.
+    pub(crate) attempt: u32,
+}
+
+impl Order {
+    /// Names this run of the job in journal and event keys.
+    pub(crate) fn run(&self) -> String {
+        if self.attempt <= 1 {
+            self.job.to_string()
+        } else {
+            format!("{}-a{}", self.job, self.attempt)
+        }
+    }
+
+    /// The id of the effect in a slot; a later run has slots of its own.
+    pub(crate) fn effect_id(&self, slot: &str) -> EffectId {
+        EffectId::new(self.job.as_str(), &self.slot(slot))
+    }
+
+    /// The slot's name.
+    pub(crate) fn slot(&self, slot: &str) -> String {
+        if self.attempt <= 1 { slot.to_owned() } else { format!("{slot}#{}", self.attempt) }
+    }
+
+    /// The branch that a pull request for the issue wants.
+    pub(crate) fn branch(&self) -> String {
+        branch_for(self.issue)
+    }
+}
+
+/// `agent/issue-<n>`
+pub(crate) fn branch_for(issue: IssueNumber) -> String {
+    format!("agent/issue-{issue}")
+}
+
+/// Whether a branch was made for the issue: `agent/issue-<n>` or `agent/issue-<n>-<k>`.
+pub(crate) fn is_branch_for(branch: &str, issue: IssueNumber) -> bool {
+    match branch.strip_prefix(&branch_for(issue)) {
+        Some("") => true,
+        Some(rest) => rest
+            .strip_prefix('-')
+            .is_some_and(|k| !k.is_empty() && k.bytes().all(|b| b.is_ascii_digit())),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_later_run_has_names_of_its_own() {
+        let issue = IssueNumber::new(7).unwrap();
+        let delivery: DeliveryId = "d".parse().unwrap();
+        let first = Order {
+            job: JobId::for_issue(issue, &delivery),
+            delivery,
+            repository: "o/r".parse().unwrap(),
+            installation: 0,
+            issue,
+            attempt: 1,
+        };
+        let second = Order { attempt: 2, ..first.clone() };
+        assert_eq!((first.run().as_str(), second.run().as_str()), ("7-d", "7-d-a2"));
+        assert_eq!(first.effect_id("outcome"), EffectId::new("7-d", "outcome"));
+        assert_ne!(first.effect_id("outcome"), second.effect_id("outcome"));
+    }
+
+    #[test]
+    fn branches_of_an_issue_are_known() {
+        let issue = IssueNumber::new(7).unwrap();
+        for (branch, expected) in [
+            ("agent/issue-7", true),
+            ("agent/issue-7-2", true),
+            ("agent/issue-77", false),
+            ("agent/issue-7-", false),
+            ("agent/issue-7-x", false),
+            ("issue-7", false),
+        ] {
+            assert_eq!(is_branch_for(branch, issue), expected, "{branch}");
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! What the operator decides about the builder.
+
+use std::{path::PathBuf, time::Duration};
+
+use booty_events::stream::INBOX_MAX_AGE;
+use booty_sandbox::{Backend, SandboxSettings};
+use booty_service::{Env, common};
+use secrecy::SecretString;
+use url::Url;
+
+/// The label that starts a job when nothing else is said.
+pub const DEFAULT_TRIGGER_LABEL: &str = "agent:builder";
+const DEFAULT_API_URL: &str = "https://api.github.com";
+const DEFAULT_GIT_URL: &str = "https://github.com";
+const DEFAULT_MAX_EVENT_AGE: Duration = Duration::from_secs(3 * 24 * 60 * 60);
+const DEFAULT_LEASE: Duration = Duration::from_secs(30);
+/// From the choice of the base commit on, the time of crashes included.
+const DEFAULT_JOB_TIME: Duration = Duration::from_secs(2 * 60 * 60);
+
+/// The builder's settings.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `TRIGGER_LABEL`
+    pub trigger_label: String,
+    /// `ALLOWED_REPOS`: globs over `owner/name`, compared without case. None: nothing is allowed.
+    pub allowed_repos: Vec<String>,
+    /// `TARGET_BRANCH`; the repository's default branch when none.
+    pub target_branch: Option<String>,
+    /// `GITHUB_READ_TOKEN`
+    pub read_token: Option<SecretString>,
+    /// `GITHUB_API_URL`
+    pub api_url: Url,
+    /// `GITHUB_GIT_URL`: what `/owner/name.git` is appended to. Never taken from a payload, so that no
+    /// delivery can send the token elsewhere.
+    pub git_url: Url,
+    /// `WORKER_COUNT`: jobs at one time.
+    pub worker_count: usize,
+    /// `MAX_EVENT_AGE`
+    pub max_event_age: Duration,
+    /// `MODEL`, as `provider:name`; none: every job ends saying so.
+    pub model: Option<String>,
+    /// `MODEL_API_KEY`
+    pub model_api_key: Option<SecretString>,
+    /// `MODEL_BASE_URL`
+    pub model_base_url: Option<String>,
+    /// `BUILDER_ROUNDS`; a repository's `.booty.yml` can lower it.
+    pub rounds: u32,
+    /// How long a job may take altogether.
+    pub job_time: Duration,
+    /// `BOOTY_SANDBOX`, `BOOTY_SANDBOX_RO`
+    pub sandbox: SandboxSettings,
+    /// `BOOTY_DATA_DIR`: mirrors and checkouts lie in `workspaces/` in it.
+    pub data_dir: PathBuf,
+    /// `LEASE`: how long a job's worker may be silent.
+    pub lease: Duration,
+    /// The name under which leases are held; set by the binary.
+    pub holder: String,
+    /// The child that talks to the model; set by the binary.
+    pub agent: AgentProgram,
+    /// Waits before a failed job is tried again; the last one repeats.
+    pub retry_delays: Vec<Duration>,
+    /// How long a job in hand may go on after a request to stop.
+    pub shutdown_grace: Duration,
+}
+
+/// How the agent is started: a program that calls [`crate::agent::main`].
+#[derive(Debug, Clone, Default)]
+pub struct AgentProgram {
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub args: Vec<String>,
+}
+
+impl Settings {
+    /// Reads them; mistakes are kept in `env`. The binary sets `holder` and `agent` afterwards.
+    pub fn from_env(env: &mut Env) -> Self {
+        let api_url = url(env, "GITHUB_API_URL", DEFAULT_API_URL);
+        let git_url = match env.optional("GITHUB_GIT_URL") {
+            Some(_) => url(env, "GITHUB_GIT_URL", DEFAULT_GIT_URL),
+            None => git_url_of(&api_url),
+        };
+        let max_event_age = env.duration_or("MAX_EVENT_AGE", DEFAULT_MAX_EVENT_AGE);
+        if max_event_age > INBOX_MAX_AGE {
+            env.problem("MAX_EVENT_AGE", "is above 7d, for which the inbox keeps deliveries");
+        }
+        Self {
+            trigger_label: env
+                .optional("TRIGGER_LABEL")
+                .unwrap_or_else(|| DEFAULT_TRIGGER_LABEL.to_owned()),
+            allowed_repos: allowed_repos(env),
+            target_branch: env.optional("TARGET_BRANCH"),
+            read_token: env.secret("GITHUB_READ_TOKEN"),
+            api_url,
+            git_url,
+            worker_count: usize::try_from(env.number_or("WORKER_COUNT", 2, 1..=64)).unwrap_or(2),
+            max_event_age,
+            model: env.optional("MODEL"),
+            model_api_key: env.secret("MODEL_API_KEY"),
+            model_base_url: env.optional("MODEL_BASE_URL"),
+            rounds: u32::try_from(env.number_or("BUILDER_ROUNDS", 3, 1..=10)).unwrap_or(3),
+            job_time: DEFAULT_JOB_TIME,
+            sandbox: sandbox(env),
+            data_dir: common::data_dir(env),
+            lease: env.duration_or("LEASE", DEFAULT_LEASE),
+            holder: String::new(),
+            agent: AgentProgram::default(),
+            retry_delays: [2, 8, 30, 60].map(Duration::from_secs).to_vec(),
+            shutdown_grace: Duration::from_secs(25),
+        }
+    }
+}
+
+fn allowed_repos(env: &mut Env) -> Vec<String> {
+    let globs = env.list("ALLOWED_REPOS");
+    for glob in &globs {
+        if let Err(error) = globset::Glob::new(glob) {
+            env.problem("ALLOWED_REPOS", &format!("{glob:?} is not a glob: {error}"));
+        }
+    }
+    let target = env.optional("TARGET_REPO_URL");
+    if !globs.is_empty() {
+        return globs;
+    }
+    let Some(target) = target else { return Vec::new() };
+    let path = Url::parse(&target).map(|url| url.path().to_owned()).unwrap_or_default();
+    let name = path.trim_matches('/').trim_end_matches(".git").to_owned();
+    match name.parse::<booty_events::RepoName>() {
+        Ok(repo) => vec![globset::escape(repo.as_str())],
+        Err(error) => {
+            env.problem(
+                "TARGET_REPO_URL",
+                &format!("{target:?} is not like https://github.com/owner/name: {error}"),
+            );
+            Vec::new()
+        }
+    }
+}
+
+fn url(env: &mut Env, name: &str, default: &'static str) -> Url {
+    let text = env.optional(name).unwrap_or_else(|| default.to_owned());
+    match Url::parse(&text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.host().is_some() => url,
+        _ => {
+            env.problem(name, &format!("{text:?} is not an http or https address"));
+            placeholder()
+        }
+    }
+}
+
+/// Stands where a mistake was noted; nothing is started then.
+fn placeholder() -> Url {
+    // Parsed once more than needed, because a constant address can't be made without a parse.
+    Url::parse(DEFAULT_GIT_URL).unwrap_or_else(|_| unreachable!("a constant address"))
+}
+
+/// `api.github.com` is github.com's API; on GitHub Enterprise the API is below `/api/v3` of the same
+/// host.
+fn git_url_of(api: &Url) -> Url {
+    let mut git = api.clone();
+    if api.host_str() == Some("api.github.com") && git.set_host(Some("github.com")).is_err() {
+        return placeholder();
+    }
+    let path = api.path().trim_end_matches('/').trim_end_matches("/api/v3").to_owned();
+    git.set_path(&path);
+    git
+}
+
+fn sandbox(env: &mut Env) -> SandboxSettings {
+    let backend = match env.optional("BOOTY_SANDBOX").as_deref() {
+        None => SandboxSettings::default().backend,
+        Some("none") => Backend::None,
+        Some(program) => Backend::Bwrap { program: PathBuf::from(program) },
+    };
+    let read_only = env.optional("BOOTY_SANDBOX_RO").unwrap_or_default();
+    let read_only: Vec<PathBuf> =
+        read_only.split(':').filter(|path| !path.is_empty()).map(PathBuf::from).collect();
+    if let Some(relative) = read_only.iter().find(|path| path.is_relative()) {
+        env.problem("BOOTY_SANDBOX_RO", &format!("{relative:?} is not an absolute path"));
+    }
+    SandboxSettings { backend, read_only, ..SandboxSettings::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(values: &[(&str, &str)]) -> (Settings, Vec<String>) {
+        let home = ("BOOTY_DATA_DIR", "/tmp/booty");
+        let mut env = Env::from_map(values.iter().copied().chain([home]));
+        let settings = Settings::from_env(&mut env);
+        let problems = env.finish().err().map(|errors| errors.0).unwrap_or_default();
+        (settings, problems.into_iter().map(|problem| problem.name).collect())
+    }
+
+    #[test]
+    fn where_git_is_follows_from_where_the_api_is() {
+        for (api, git) in [
+            ("https://api.github.com", "https://github.com/"),
+            ("https://git.corp.example/api/v3/", "https://git.corp.example/"),
+            ("http://127.0.0.1:3000", "http://127.0.0.1:3000/"),
+        ] {
+            assert_eq!(read(&[("GITHUB_API_URL", api)]).0.git_url.as_str(), git);
+        }
+        let both = [("GITHUB_API_URL", "http://a"), ("GITHUB_GIT_URL", "http://b/git")];
+        assert_eq!(read(&both).0.git_url.as_str(), "http://b/git");
+    }
+
+    #[test]
+    fn the_target_repository_is_the_default_allow_list() {
+        let target = ("TARGET_REPO_URL", "https://github.com/Octo/hello.git");
+        assert_eq!(read(&[target]).0.allowed_repos, ["Octo/hello"]);
+        assert_eq!(read(&[target, ("ALLOWED_REPOS", "a/*,b/c")]).0.allowed_repos, ["a/*", "b/c"]);
+        assert!(read(&[]).0.allowed_repos.is_empty());
+    }
+
+    #[test]
+    fn every_mistake_is_named() {
+        let (_, problems) = read(&[
+            ("GITHUB_API_URL", "ftp://x"),
+            ("MAX_EVENT_AGE", "8d"),
+            ("ALLOWED_REPOS", "a/[b"),
+            ("BUILDER_ROUNDS", "0"),
+            ("BOOTY_SANDBOX_RO", "/opt/x:relative"),
+        ]);
+        let expected = [
+            "GITHUB_API_URL",
+            "MAX_EVENT_AGE",
+            "ALLOWED_REPOS",
+            "BUILDER_ROUNDS",
+            "BOOTY_SANDBOX_RO",
+        ];
+        assert_eq!(problems, expected);
+    }
+}
