@@ -1,1 +1,32 @@
-//! A GitHub to test against: REST, Git Data, deliveries, git over HTTP, faults on demand.
+#![doc = include_str!("../README.md")]
+#![recursion_limit = "256"]
+
+mod answer;
+mod call;
+mod client;
+mod control;
+mod error;
+mod faults;
+mod git;
+mod hooks;
+mod limits;
+mod record;
+mod rest;
+mod server;
+mod settings;
+mod show;
+mod sim;
+mod verbs;
+mod view;
+mod world;
+
+pub use client::SimClient;
+pub use error::Error;
+pub use faults::{Rule, Trouble};
+pub use settings::{Clock, Paces, SimSettings, Webhook};
+pub use sim::Sim;
+pub use verbs::File;
+pub use view::{
+    CommentView, DeliveryView, IssueView, PullView, RepoView, RequestView, Snapshot,
+};
+pub use world::{Permission, Scope};

@@ -1,0 +1,140 @@
+//! Diffs and merges, made by the git program so that they read as GitHub's do.
+
+use std::path::Path;
+use std::process::Command;
+
+use gix::ObjectId;
+
+use super::{GitError, Store};
+
+/// One file of a diff.
+#[derive(Clone, Debug)]
+pub(crate) struct FileDiff {
+    pub(crate) path: String,
+    pub(crate) previous: Option<String>,
+    /// `added`, `removed`, `modified` or `renamed`.
+    pub(crate) status: &'static str,
+    pub(crate) additions: u64,
+    pub(crate) deletions: u64,
+    pub(crate) sha: String,
+    /// The hunks without the file's header; `None` for what isn't text.
+    pub(crate) patch: Option<String>,
+}
+
+/// A git program on one repository.
+fn git(repository: &Path) -> Command {
+    let mut command = Command::new("git");
+    isolate(&mut command).arg("--git-dir").arg(repository).stdin(std::process::Stdio::null());
+    command
+}
+
+/// Keeps the machine's, the user's and a calling git's configuration away from a git program.
+pub(super) fn isolate(command: &mut Command) -> &mut Command {
+    for name in [
+        "GIT_DIR",
+        "GIT_WORK_TREE",
+        "GIT_INDEX_FILE",
+        "GIT_OBJECT_DIRECTORY",
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+        "GIT_CONFIG_PARAMETERS",
+        "GIT_NAMESPACE",
+        "GIT_PROTOCOL",
+    ] {
+        command.env_remove(name);
+    }
+    command
+        .env("HOME", "/nonexistent")
+        .env("LC_ALL", "C")
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_CONFIG_COUNT", "1")
+        .env("GIT_CONFIG_KEY_0", "safe.directory")
+        .env("GIT_CONFIG_VALUE_0", "*")
+}
+
+impl Store {
+    /// The whole diff between two commits or trees as unified text.
+    pub(crate) fn unified(&self, from: ObjectId, to: ObjectId) -> Result<String, GitError> {
+        let out = self.run(&["diff", "--no-color", "-M", &from.to_string(), &to.to_string()])?;
+        Ok(String::from_utf8_lossy(&out).into_owned())
+    }
+
+    pub(crate) fn file_diffs(
+        &self,
+        from: ObjectId,
+        to: ObjectId,
+    ) -> Result<Vec<FileDiff>, GitError> {
+        let (from, to) = (from.to_string(), to.to_string());
+        let raw = self.run(&["diff", "--raw", "-z", "-M", "--no-abbrev", &from, &to])?;
+        let raw = String::from_utf8_lossy(&raw).into_owned();
+        let mut fields = raw.split('\0').filter(|field| !field.is_empty());
+        let mut files = Vec::new();
+        while let (Some(head), Some(first)) = (fields.next(), fields.next()) {
+            let words: Vec<&str> = head.trim_start_matches(':').split(' ').collect();
+            let letter = words.get(4).and_then(|word| word.chars().next()).unwrap_or('M');
+            let (path, previous) = match letter {
+                'R' | 'C' => (fields.next().unwrap_or(first), Some(first.to_owned())),
+                _ => (first, None),
+            };
+            let side = if letter == 'D' { 2 } else { 3 };
+            files.push(FileDiff {
+                path: path.to_owned(),
+                previous,
+                status: match letter {
+                    'A' => "added",
+                    'D' => "removed",
+                    'R' => "renamed",
+                    _ => "modified",
+                },
+                additions: 0,
+                deletions: 0,
+                sha: words.get(side).copied().unwrap_or_default().to_owned(),
+                patch: None,
+            });
+        }
+        // Same options, same order: the n-th section of the text is the n-th file.
+        let text = self.run(&["diff", "--no-color", "-M", &from, &to])?;
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let mut starts: Vec<usize> = text.match_indices("\ndiff --git ").map(|(at, _)| at + 1).collect();
+        if text.starts_with("diff --git ") {
+            starts.insert(0, 0);
+        }
+        for (index, file) in files.iter_mut().enumerate() {
+            let Some(start) = starts.get(index) else { break };
+            let end = starts.get(index + 1).copied().unwrap_or(text.len());
+            let section = &text[*start..end];
+            let Some(hunks) = section.find("\n@@ ") else { continue };
+            let patch = section[hunks + 1..].trim_end_matches('\n');
+            file.additions = patch.lines().filter(|line| line.starts_with('+')).count() as u64;
+            file.deletions = patch.lines().filter(|line| line.starts_with('-')).count() as u64;
+            file.patch = Some(patch.to_owned());
+        }
+        Ok(files)
+    }
+
+    /// The tree of a three-way merge; `None` on a conflict.
+    pub(crate) fn merge_trees(
+        &self,
+        ours: ObjectId,
+        theirs: ObjectId,
+    ) -> Result<Option<ObjectId>, GitError> {
+        let out = git(self.path())
+            .args(["merge-tree", "--write-tree", &ours.to_string(), &theirs.to_string()])
+            .output()
+            .map_err(GitError::new)?;
+        if !out.status.success() {
+            return Ok(None);
+        }
+        let text = String::from_utf8_lossy(&out.stdout).into_owned();
+        ObjectId::from_hex(text.trim().as_bytes()).map(Some).map_err(GitError::new)
+    }
+
+    fn run(&self, args: &[&str]) -> Result<Vec<u8>, GitError> {
+        let out = git(self.path()).args(args).output().map_err(GitError::new)?;
+        if out.status.success() {
+            Ok(out.stdout)
+        } else {
+            Err(GitError(String::from_utf8_lossy(&out.stderr).trim().to_owned()))
+        }
+    }
+}
