@@ -12,7 +12,7 @@ use std::{
 
 use rustix::fs::MemfdFlags;
 
-use crate::{command::Command, seccomp, spawn::Prelude};
+use crate::{command::Command, seccomp, spawn::Prelude, watch::scratch_bytes};
 
 /// Where the work tree is inside.
 pub(crate) const WORK_TREE: &str = "/workspace";
@@ -166,7 +166,7 @@ impl Arguments {
     }
 
     fn scratch(&mut self, command: &Command) {
-        let size = command.limits.disk_bytes.min(command.limits.memory_bytes).to_string();
+        let size = scratch_bytes(&command.limits).to_string();
         self.texts(&["--proc", "/proc", "--dev", "/dev"]);
         self.texts(&["--perms", "1777", "--size", &size, "--tmpfs", "/dev/shm"]);
         self.texts(&["--remount-ro", "/dev"]);

@@ -43,8 +43,8 @@ pub(crate) struct Watch {
     limits: Limits,
     /// The sandbox's own file systems.
     scratch: Vec<OwnedFd>,
-    /// The init of its PID namespace, as we see it, and the namespace's name.
-    namespace: Option<(i32, PathBuf)>,
+    /// The folder in `/proc` of the init of its PID namespace, and the namespace's name.
+    namespace: Option<(PathBuf, PathBuf)>,
     count_memory: bool,
     /// Where the kernel counts how often it killed for memory.
     kills: Option<MemoryKills>,
@@ -75,16 +75,28 @@ impl Watch {
     pub(crate) fn attach(&mut self, init: i32, kills: Option<MemoryKills>) {
         self.kills = kills;
         let process = Path::new("/proc").join(init.to_string());
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        for folder in ["root/tmp", "root/dev/shm"] {
-            self.scratch.extend(rustix::fs::openat(
-                CWD,
-                process.join(folder),
-                flags,
-                Mode::empty(),
-            ));
+        self.namespace = fs::read_link(process.join("ns/pid")).ok().map(|name| (process, name));
+    }
+
+    /// Opens the sandbox's own file systems, once bubblewrap has mounted them. Until then, the same
+    /// paths are the host's: only what has the size that was asked for is taken.
+    fn open_scratch(&mut self) {
+        let Some((process, namespace)) = &self.namespace else { return };
+        if !self.scratch.is_empty()
+            || !fs::read_link(process.join("ns/pid")).is_ok_and(|now| now == *namespace)
+        {
+            return;
         }
-        self.namespace = fs::read_link(process.join("ns/pid")).ok().map(|name| (init, name));
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let size = scratch_bytes(&self.limits);
+        let ours = |file_system: &OwnedFd| {
+            let now = rustix::fs::fstatvfs(file_system);
+            now.is_ok_and(|now| now.f_blocks == size.div_ceil(now.f_frsize))
+        };
+        let open =
+            |folder| rustix::fs::openat(CWD, process.join(folder), flags, Mode::empty()).ok();
+        self.scratch =
+            ["root/tmp", "root/dev/shm"].into_iter().filter_map(open).filter(ours).collect();
     }
 
     /// Ends when a limit is passed, and never otherwise. Dropping it is fine at any time.
@@ -106,7 +118,8 @@ impl Watch {
         }
     }
 
-    fn look(&self) -> Option<Limit> {
+    fn look(&mut self) -> Option<Limit> {
+        self.open_scratch();
         let most = Usage {
             bytes: self.before.bytes.saturating_add(self.limits.disk_bytes),
             entries: self.before.entries.saturating_add(self.limits.disk_entries),
@@ -128,11 +141,13 @@ impl Watch {
             return Some(Limit::Memory);
         }
         let processes = self.processes();
-        if usage.bytes.saturating_add(self.deleted_bytes(&processes)) > most.bytes {
+        let (on_disk, in_memory) = self.nameless_bytes(&processes);
+        if usage.bytes.saturating_add(on_disk) > most.bytes {
             return Some(Limit::Disk);
         }
-        (self.count_memory && self.memory_bytes(&processes) > self.limits.memory_bytes)
-            .then_some(Limit::Memory)
+        let too_much = self.count_memory
+            && in_memory.max(self.memory_bytes(&processes)) > self.limits.memory_bytes;
+        too_much.then_some(Limit::Memory)
     }
 
     /// The processes of the sandbox's PID namespace.
@@ -147,9 +162,9 @@ impl Watch {
         entries.flatten().map(|entry| entry.path()).filter(is_process).collect()
     }
 
-    /// What open files of the tree's file system hold that have no name any more.
-    fn deleted_bytes(&self, processes: &[PathBuf]) -> u64 {
-        let Ok(device) = fs::metadata(&self.tree).map(|tree| tree.dev()) else { return 0 };
+    /// What open files hold that have no name: on the tree's disk, and in memory.
+    fn nameless_bytes(&self, processes: &[PathBuf]) -> (u64, u64) {
+        let Ok(device) = fs::metadata(&self.tree).map(|tree| tree.dev()) else { return (0, 0) };
         let mut seen = HashSet::new();
         processes
             .iter()
@@ -157,10 +172,12 @@ impl Watch {
             .flat_map(|descriptors| descriptors.flatten())
             .take(MAX_DESCRIPTORS)
             .filter_map(|descriptor| fs::metadata(descriptor.path()).ok())
-            .filter(|file| file.is_file() && file.nlink() == 0 && file.dev() == device)
-            .filter(|file| seen.insert(file.ino()))
-            .map(|file| file.blocks() * 512)
-            .sum()
+            .filter(|file| file.is_file() && file.nlink() == 0)
+            .filter(|file| seen.insert((file.dev(), file.ino())))
+            .fold((0, 0), |(disk, memory), file| match file.dev() == device {
+                true => (disk + file.blocks() * 512, memory),
+                false => (disk, memory + file.blocks() * 512),
+            })
     }
 
     /// Memory of all processes. What they share is counted once if it matters.
@@ -172,6 +189,11 @@ impl Watch {
         }
         processes.iter().map(|process| field_bytes(process, "smaps_rollup", "Pss:")).sum()
     }
+}
+
+/// The size of each of the sandbox's own file systems, which are memory.
+pub(crate) fn scratch_bytes(limits: &Limits) -> u64 {
+    limits.disk_bytes.min(limits.memory_bytes)
 }
 
 /// Counts a tree, up to `most`.

@@ -80,13 +80,15 @@ async fn cancelling_kills_everyone() {
     let cancel = CancellationToken::new();
     let command = world.command(&format!("echo up > up; setsid sleep {needle} & sleep {needle}"));
     let up = world.tree().join("up");
-    let (result, ()) = tokio::join!(world.sandbox.run(&command, &cancel), async {
-        while !up.exists() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
+    let mut run = Box::pin(world.sandbox.run(&command, &cancel));
+    while !up.exists() {
+        tokio::select! {
+            _ = &mut run => panic!("ended by itself"),
+            () = tokio::time::sleep(Duration::from_millis(10)) => {}
         }
-        cancel.cancel();
-    });
-    assert_eq!(result.unwrap().end, End::Cancelled);
+    }
+    cancel.cancel();
+    assert_eq!(run.await.unwrap().end, End::Cancelled);
     assert!(!is_alive(&needle));
 }
 

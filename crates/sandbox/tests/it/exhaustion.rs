@@ -37,7 +37,7 @@ async fn processes_are_counted() {
     "import os, time\nfor _ in range(12):\n    if os.fork() == 0:\n        x = bytearray(os.urandom(1 << 20)) * 60\n        time.sleep(60)\n        os._exit(0)\ntime.sleep(60)\n"
 )]
 #[case::memory_file(
-    "import os\nfor i in range(40):\n    f = os.memfd_create(str(i))\n    for _ in range(30):\n        os.write(f, b'x' * (1 << 20))\n"
+    "import os\nfor i in range(12):\n    f = os.memfd_create(str(i))\n    for _ in range(30):\n        os.write(f, b'x' * (1 << 20))\nimport time\ntime.sleep(60)\n"
 )]
 #[case::shared(
     "import mmap, time\nm = [mmap.mmap(-1, 32 << 20) for _ in range(20)]\nfor x in m:\n    x.write(b'x' * (32 << 20))\ntime.sleep(60)\n"
