@@ -62,6 +62,7 @@ pub(crate) struct Store {
 
 impl Store {
     pub(crate) fn init(path: PathBuf, default_branch: &str) -> Result<Self, GitError> {
+        std::fs::create_dir_all(&path).map_err(GitError::new)?;
         ThreadSafeRepository::init_opts(
             &path,
             gix::create::Kind::Bare,

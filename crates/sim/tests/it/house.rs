@@ -12,29 +12,29 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-pub const REPO: &str = "acme/shop";
-pub const SECRET: &str = "a secret that signs";
+pub(crate) const REPO: &str = "acme/shop";
+pub(crate) const SECRET: &str = "a secret that signs";
 
-pub struct House {
-    pub sim: Sim,
-    pub dir: TempDir,
+pub(crate) struct House {
+    pub(crate) sim: Sim,
+    pub(crate) dir: TempDir,
     /// Of `acme`, the owner.
-    pub owner: String,
+    pub(crate) owner: String,
     /// Of `robot`, who may write.
-    pub writer: String,
+    pub(crate) writer: String,
     /// Of `robot`, but only to read.
-    pub reader: String,
+    pub(crate) reader: String,
     /// Of `stranger`, who may do nothing special.
-    pub stranger: String,
-    pub http: reqwest::Client,
+    pub(crate) stranger: String,
+    pub(crate) http: reqwest::Client,
 }
 
 impl House {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(|_| {}).await
     }
 
-    pub async fn with(change: impl FnOnce(&mut SimSettings)) -> Self {
+    pub(crate) async fn with(change: impl FnOnce(&mut SimSettings)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut settings = SimSettings::new(dir.path().join("github"));
         settings.paces = Paces::unlimited();
@@ -59,11 +59,11 @@ impl House {
     }
 
     /// Path below the repository, with the writer's token.
-    pub async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Response {
+    pub(crate) async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Response {
         self.send_as(&self.writer, method, path, body).await.unwrap()
     }
 
-    pub async fn send_as(
+    pub(crate) async fn send_as(
         &self,
         token: &str,
         method: Method,
@@ -81,13 +81,13 @@ impl House {
         request.send().await
     }
 
-    pub async fn get(&self, path: &str) -> Value {
+    pub(crate) async fn get(&self, path: &str) -> Value {
         let response = self.send(Method::GET, path, None).await;
         assert_eq!(response.status(), 200, "GET {path}");
         response.json().await.unwrap()
     }
 
-    pub async fn post(&self, path: &str, body: Value) -> Value {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Value {
         let response = self.send(Method::POST, path, Some(body)).await;
         let status = response.status();
         let body: Value = response.json().await.unwrap();
@@ -96,7 +96,7 @@ impl House {
     }
 
     /// A branch with one commit that changes one file; gives the commit.
-    pub async fn branch(&self, name: &str, path: &str, content: &str) -> String {
+    pub(crate) async fn branch(&self, name: &str, path: &str, content: &str) -> String {
         let main = self.get("/git/ref/heads/main").await;
         let parent = main["object"]["sha"].as_str().unwrap().to_owned();
         let tree = self
@@ -126,35 +126,35 @@ impl House {
 
 /// One request that a receiver got.
 #[derive(Clone, Debug)]
-pub struct Got {
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+pub(crate) struct Got {
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Got {
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         let found = self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
         found.map_or("", |(_, value)| value)
     }
 
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    pub fn what(&self) -> String {
+    pub(crate) fn what(&self) -> String {
         let json = self.json();
         format!("{}.{}", self.header("x-github-event"), json["action"].as_str().unwrap_or("_"))
     }
 }
 
 /// A plain socket that keeps every byte it gets and answers 202.
-pub struct Receiver {
-    pub addr: SocketAddr,
-    pub got: Arc<Mutex<Vec<Got>>>,
+pub(crate) struct Receiver {
+    pub(crate) addr: SocketAddr,
+    pub(crate) got: Arc<Mutex<Vec<Got>>>,
 }
 
 impl Receiver {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let got = Arc::new(Mutex::new(Vec::new()));
@@ -184,11 +184,11 @@ impl Receiver {
         Self { addr, got }
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}/webhook", self.addr)
     }
 
-    pub fn all(&self) -> Vec<Got> {
+    pub(crate) fn all(&self) -> Vec<Got> {
         self.got.lock().unwrap().clone()
     }
 }
@@ -208,6 +208,6 @@ fn parse(bytes: &[u8]) -> Option<(Got, Vec<u8>)> {
     Some((Got { headers, body }, bytes[end + length..].to_vec()))
 }
 
-pub fn secret() -> SecretString {
+pub(crate) fn secret() -> SecretString {
     SecretString::from(SECRET)
 }
