@@ -1,0 +1,269 @@
+//! What becomes of a GitHub delivery, from its event, its body and the settings alone.
+//!
+//! [`WANTED`] is the one table of events that some service takes. Everything else that is well
+//! formed is ignored, and the reason goes on record.
+
+use booty_events::{DeliveryId, IssueNumber, JobId, RepoName, subject, v1::Event};
+use booty_github::payload::{self, Envelope, Field};
+use http::StatusCode;
+
+use crate::{
+    allow::AllowList,
+    answer::Refusal,
+    json,
+    source::{Accepted, Decision, Ignored},
+};
+
+/// An event and action that some service takes.
+struct Wanted {
+    event: &'static str,
+    action: Option<&'static str>,
+    work: Work,
+}
+
+/// What a wanted delivery is about, and so what it needs and what its job is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Work {
+    /// An issue that got the trigger label: a job of the builder's.
+    LabelledIssue,
+}
+
+/// Everything that is wanted. A service that takes another event adds a line.
+const WANTED: &[Wanted] =
+    &[Wanted { event: "issues", action: Some("labeled"), work: Work::LabelledIssue }];
+
+const CE_SOURCE: &str = "https://github.com/webhooks";
+
+/// Why a delivery is ignored: the words that senders, events and metrics show.
+mod reason {
+    /// No service takes this event and action.
+    pub(super) const EVENT: &str = "event";
+    /// The label that was set is not the trigger.
+    pub(super) const LABEL: &str = "label";
+    /// The repository is not on the allow-list.
+    pub(super) const REPOSITORY: &str = "repository";
+    /// The installation is not on the allow-list.
+    pub(super) const INSTALLATION: &str = "installation";
+    /// `issue` is null.
+    pub(super) const NO_ISSUE: &str = "no_issue";
+    /// `label` is null: it was deleted in the meantime.
+    pub(super) const NO_LABEL: &str = "no_label";
+    /// The sender or the issue's author is null: the account was deleted.
+    pub(super) const NO_USER: &str = "no_user";
+}
+
+/// What of the settings the decision depends on.
+#[derive(Debug, Clone)]
+pub(crate) struct Rules {
+    pub(crate) allowed: AllowList,
+    pub(crate) trigger_label: String,
+}
+
+/// Decides on a verified body that came as `event` under the name `delivery`.
+pub(crate) fn decide(rules: &Rules, event: &str, delivery: &DeliveryId, body: &[u8]) -> Decision {
+    let text = match json::check(body) {
+        Ok(text) => text,
+        Err(refusal) => return Decision::Refuse(refusal),
+    };
+    let is_known = event == "ping" || WANTED.iter().any(|wanted| wanted.event == event);
+    let envelope = match Envelope::parse(text.as_bytes()) {
+        Ok(envelope) => envelope,
+        // An event that nobody reads may use our fields' names for anything.
+        Err(_) if !is_known => {
+            return ignore(reason::EVENT, event, delivery, &Envelope::default());
+        }
+        Err(error) => return Decision::Refuse(json::refusal(&error)),
+    };
+    if let Err(mismatch) = payload::check_shape(event, &envelope) {
+        let message = if is_known {
+            mismatch.to_string()
+        } else {
+            "the body is not of the event that its header names".to_owned()
+        };
+        return Decision::Refuse(Refusal::new(StatusCode::BAD_REQUEST, "shape", message));
+    }
+    if event == "ping" {
+        return Decision::Pong;
+    }
+    let action = envelope.action.as_deref();
+    let Some(wanted) = WANTED.iter().find(|w| w.event == event && w.action == action) else {
+        return ignore(reason::EVENT, event, delivery, &envelope);
+    };
+    let about = match wanted.work {
+        Work::LabelledIssue => labelled_issue(rules, &envelope),
+    };
+    match about {
+        Ok(number) => Decision::Accept(Accepted {
+            job_id: JobId::for_issue(number, delivery),
+            delivery_id: delivery.to_string(),
+            subject: subject::inbox_github(wanted.event, wanted.action, delivery),
+            ce_type: match wanted.action {
+                Some(action) => format!("com.github.{}.{action}", wanted.event),
+                None => format!("com.github.{}", wanted.event),
+            },
+            ce_source: CE_SOURCE,
+        }),
+        Err(Unwanted::Ignored(reason)) => ignore(reason, event, delivery, &envelope),
+        Err(Unwanted::Malformed(message)) => {
+            Decision::Refuse(Refusal::new(StatusCode::BAD_REQUEST, "malformed", message))
+        }
+    }
+}
+
+enum Unwanted {
+    Ignored(&'static str),
+    Malformed(&'static str),
+}
+
+/// The label comes before the allow-lists: a repository's everyday labels are no news, a trigger
+/// from a repository that is not served is.
+fn labelled_issue(rules: &Rules, body: &Envelope<'_>) -> Result<IssueNumber, Unwanted> {
+    use Unwanted::{Ignored, Malformed};
+    let issue = body.issue.value().ok_or(Ignored(reason::NO_ISSUE))?;
+    let number = IssueNumber::new(issue.number).ok_or(Malformed("the issue's number is 0"))?;
+    let label = body.label.value().and_then(|label| label.name.as_deref());
+    if label.ok_or(Ignored(reason::NO_LABEL))? != rules.trigger_label {
+        return Err(Ignored(reason::LABEL));
+    }
+    allowed(rules, body)?;
+    if issue.user.is_none() || matches!(body.sender, Field::Null) {
+        return Err(Ignored(reason::NO_USER));
+    }
+    Ok(number)
+}
+
+fn allowed(rules: &Rules, body: &Envelope<'_>) -> Result<(), Unwanted> {
+    let name = body.repository_name().and_then(|name| name.parse::<RepoName>().ok());
+    if !name.is_some_and(|name| rules.allowed.repository(&name)) {
+        return Err(Unwanted::Ignored(reason::REPOSITORY));
+    }
+    if !rules.allowed.installation(body.installation.value().map(|i| i.id)) {
+        return Err(Unwanted::Ignored(reason::INSTALLATION));
+    }
+    Ok(())
+}
+
+fn ignore(
+    reason: &'static str,
+    event: &str,
+    delivery: &DeliveryId,
+    body: &Envelope<'_>,
+) -> Decision {
+    let repository = body.repository_name().and_then(|name| name.parse::<RepoName>().ok());
+    let mut attributes = std::collections::BTreeMap::new();
+    attributes.insert("event".to_owned(), word(event));
+    if let Some(action) = body.action.as_deref() {
+        attributes.insert("action".to_owned(), word(action));
+    }
+    Decision::Ignore(Ignored {
+        reason,
+        key: delivery.to_string(),
+        event: Event {
+            delivery_id: delivery.to_string(),
+            repository: repository.map(|name| name.to_string()).unwrap_or_default(),
+            issue: body.issue.value().map_or(0, |issue| issue.number),
+            reason: reason.to_owned(),
+            attributes,
+            ..Event::default()
+        },
+    })
+}
+
+/// A name from outside, if it looks like one of GitHub's; what does not is not repeated.
+fn word(text: &str) -> String {
+    let is_name = !text.is_empty()
+        && text.len() <= 64
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    if is_name { text.to_owned() } else { "other".to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    const GOOD: &str = r#"{"action":"labeled","label":{"name":"agent:builder"},
+        "issue":{"number":7,"user":{"login":"u"}},"sender":{"login":"u"},
+        "repository":{"full_name":"Octo/Hello"},"installation":{"id":5}}"#;
+
+    fn rules() -> Rules {
+        Rules {
+            allowed: AllowList::new(&["octo/*".to_owned()], Some([5].into())).unwrap(),
+            trigger_label: "agent:builder".to_owned(),
+        }
+    }
+
+    /// `accept <job>`, `ignore <reason>`, `refuse <reason>` or `pong`.
+    fn outcome(event: &str, body: &str) -> String {
+        match decide(&rules(), event, &"d-1".parse().unwrap(), body.as_bytes()) {
+            Decision::Pong => "pong".to_owned(),
+            Decision::Accept(accepted) => format!("accept {}", accepted.job_id),
+            Decision::Ignore(ignored) => format!("ignore {}", ignored.reason),
+            Decision::Refuse(refusal) => format!("refuse {}", refusal.reason),
+        }
+    }
+
+    #[rstest]
+    #[case::good(&[], "accept 7-d-1")]
+    #[case::upper_case_twin(&[("Octo/Hello", "OCTO/HELLO")], "accept 7-d-1")]
+    #[case::number_2_63(&[("\"number\":7", "\"number\":9223372036854775808")], "accept 9223372036854775808-d-1")]
+    #[case::number_2_64(&[("\"number\":7", "\"number\":18446744073709551616")], "refuse not_json")]
+    #[case::number_minus_zero(&[("\"number\":7", "\"number\":-0")], "refuse not_json")]
+    #[case::number_zero(&[("\"number\":7", "\"number\":0")], "refuse malformed")]
+    #[case::number_huge(&[("\"number\":7", "\"number\":1e400")], "refuse not_json")]
+    #[case::other_action(&[("labeled", "unlabeled")], "ignore event")]
+    #[case::unknown_action(&[("labeled", "beamed")], "ignore event")]
+    #[case::action_twice(&[("\"action\":\"labeled\"", "\"action\":\"opened\",\"action\":\"labeled\"")], "refuse not_json")]
+    #[case::other_label(&[("agent:builder", "bug")], "ignore label")]
+    #[case::other_label_of_a_stranger(&[("agent:builder", "bug"), ("Octo/", "evil/")], "ignore label")]
+    #[case::deleted_label(&[(r#"{"name":"agent:builder"}"#, "null")], "ignore no_label")]
+    #[case::nameless_label(&[(r#"{"name":"agent:builder"}"#, "{}")], "ignore no_label")]
+    #[case::null_issue(&[(r#"{"number":7,"user":{"login":"u"}}"#, "null")], "ignore no_issue")]
+    #[case::ghost_author(&[(r#""user":{"login":"u"}"#, r#""user":null"#)], "ignore no_user")]
+    #[case::ghost_sender(&[(r#""sender":{"login":"u"}"#, r#""sender":null"#)], "ignore no_user")]
+    #[case::stranger(&[("Octo/", "evil/")], "ignore repository")]
+    #[case::no_repository(&[(r#"{"full_name":"Octo/Hello"}"#, "null")], "ignore repository")]
+    #[case::wildcard_name(&[("Octo/Hello", "octo/gh.>")], "ignore repository")]
+    #[case::dots_and_length(&[("Octo/Hello", "octo/a.b.c-ddddddddddddddddddddddddddddddddddd")], "accept 7-d-1")]
+    #[case::other_installation(&[("\"id\":5", "\"id\":6")], "ignore installation")]
+    #[case::no_installation(&[(r#"{"id":5}"#, "null")], "ignore installation")]
+    #[case::pull_request_body(&[("\"issue\"", "\"pull_request\"")], "refuse shape")]
+    fn issues(#[case] changes: &[(&str, &str)], #[case] expected: &str) {
+        let body = changes.iter().fold(GOOD.to_owned(), |body, (from, to)| {
+            assert!(body.contains(from), "{from}");
+            body.replacen(from, to, 1)
+        });
+        assert_eq!(outcome("issues", &body), expected);
+    }
+
+    #[rstest]
+    #[case::ping("ping", r#"{"zen":"z","hook_id":1,"hook":{}}"#, "pong")]
+    #[case::ping_with_another_body("ping", GOOD, "refuse shape")]
+    #[case::unwanted("push", r#"{"ref":"refs/heads/x","after":"0"}"#, "ignore event")]
+    #[case::unheard_of("quantum_leap", "{}", "ignore event")]
+    #[case::odd_types_nobody_reads("quantum_leap", r#"{"issue":"x","ref":{}}"#, "ignore event")]
+    #[case::issue_body_as_another_event("pull_request", GOOD, "refuse shape")]
+    #[case::empty_object("issues", "{}", "refuse shape")]
+    #[case::null("issues", "null", "refuse not_an_object")]
+    #[case::list("quantum_leap", "[]", "refuse not_an_object")]
+    fn other_events(#[case] event: &str, #[case] body: &str, #[case] expected: &str) {
+        assert_eq!(outcome(event, body), expected);
+    }
+
+    #[test]
+    fn what_goes_on_record_is_bounded() {
+        let event = "e".repeat(5000);
+        let body = format!(
+            r#"{{"action":"<script>","repository":{{"full_name":"{}"}}}}"#,
+            "r".repeat(9000)
+        );
+        let delivery = "d".parse().unwrap();
+        let Decision::Ignore(ignored) = decide(&rules(), &event, &delivery, body.as_bytes()) else {
+            panic!("an unknown event is ignored");
+        };
+        assert_eq!(ignored.event.attributes["event"], "other");
+        assert_eq!(ignored.event.attributes["action"], "other");
+        assert_eq!(ignored.event.repository, "");
+    }
+}

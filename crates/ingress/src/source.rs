@@ -1,0 +1,89 @@
+//! What a sender of webhooks is to the rest of ingress. GitHub is one; each further one is a file
+//! beside `github.rs` and an entry in `App::build`.
+
+use booty_events::{JobId, v1::Event};
+use booty_github::signature::{Signature, Verifier};
+use http::{HeaderMap, StatusCode};
+
+use crate::answer::Refusal;
+
+/// A sender of webhooks.
+pub(crate) trait Source: Send + Sync + 'static {
+    /// The one path that it posts to.
+    fn path(&self) -> &'static str;
+
+    /// Its name in logs.
+    fn name(&self) -> &'static str;
+
+    /// Finds the signature that the body has to fit, before any of the body is read.
+    fn signature(&self, headers: &HeaderMap) -> Result<SignatureCheck, Refusal>;
+
+    /// Names a verified delivery and says what becomes of it.
+    fn decide(&self, headers: &HeaderMap, body: &[u8]) -> Decision;
+}
+
+/// What becomes of a verified delivery.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Decision {
+    /// It only asks whether somebody is here.
+    Pong,
+    /// A service wants it.
+    Accept(Accepted),
+    /// Nobody wants it, which goes on record.
+    Ignore(Ignored),
+    /// It can't be understood.
+    Refuse(Refusal),
+}
+
+/// A delivery that a service wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Accepted {
+    /// What the sender is told to ask for.
+    pub(crate) job_id: JobId,
+    /// The delivery's name.
+    pub(crate) delivery_id: String,
+    /// Where it goes: also its identity for good.
+    pub(crate) subject: String,
+    /// CloudEvents type, e.g. `com.github.issues.labeled`.
+    pub(crate) ce_type: String,
+    /// CloudEvents source: never from the body, whose URLs prove nothing.
+    pub(crate) ce_source: &'static str,
+}
+
+/// A delivery that nobody wants.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Ignored {
+    /// Why, in one word of a fixed list.
+    pub(crate) reason: &'static str,
+    /// The fact's key: the delivery's name.
+    pub(crate) key: String,
+    /// What goes on record.
+    pub(crate) event: Event,
+}
+
+/// A signature, and the hash of the body so far under every secret.
+pub(crate) struct SignatureCheck {
+    pub(crate) signature: Signature,
+    pub(crate) verifier: Verifier,
+}
+
+impl SignatureCheck {
+    /// Adds the next piece of the body.
+    pub(crate) fn update(&mut self, piece: &[u8]) {
+        self.verifier.update(piece);
+    }
+
+    /// Whether the signature fits the body that was added.
+    pub(crate) fn finish(self) -> Result<(), Refusal> {
+        self.verifier.verify_signature(&self.signature).map_err(|_| wrong_signature())
+    }
+}
+
+/// One text for every way in which a signature is wrong: which one it is would help only a forger.
+pub(crate) fn wrong_signature() -> Refusal {
+    Refusal::new(
+        StatusCode::FORBIDDEN,
+        "signature",
+        "the signature does not fit the body under any configured secret",
+    )
+}

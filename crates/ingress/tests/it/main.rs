@@ -1,0 +1,13 @@
+//! Ingress as its senders see it: a real port, a real nats-server, real files.
+
+mod bounds;
+mod child;
+mod content;
+mod dedup;
+mod delivery;
+mod operations;
+mod outage;
+mod raw;
+mod spool_files;
+mod transport;
+mod world;
