@@ -1,10 +1,14 @@
 //! Start-up: the streams and buckets are made, or compared field by field with what is there.
 
-use async_nats::jetstream::{self, stream};
+use async_nats::{
+    Request,
+    jetstream::{self, stream},
+};
 use booty_events::{
     bucket::{self, BucketDefinition},
     stream::{self as streams, MAX_PAYLOAD_BYTES, StreamDefinition},
 };
+use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tracing::{info, warn};
@@ -75,7 +79,7 @@ impl Bus {
             config.insert(field.to_owned(), wanted[field].clone());
         }
         let doing = format!("update stream {name}");
-        self.api(doing.clone(), &format!("STREAM.UPDATE.{name}"), &config)
+        self.tell(doing.clone(), &format!("STREAM.UPDATE.{name}"), &config)
             .await?
             .map(|_: Value| ())
             .map_err(|error| Error::from_api(doing, error))
@@ -84,7 +88,7 @@ impl Bus {
     async fn create_stream(&self, name: &str, wanted: &stream::Config) -> Result<(), Error> {
         let doing = format!("create stream {name} with {} bytes", wanted.max_bytes);
         let answer: Result<Value, _> =
-            self.api(doing.clone(), &format!("STREAM.CREATE.{name}"), wanted).await?;
+            self.tell(doing.clone(), &format!("STREAM.CREATE.{name}"), wanted).await?;
         match answer {
             Ok(_) => {
                 info!(stream = name, "created");
@@ -111,15 +115,24 @@ impl Bus {
             config: Map<String, Value>,
         }
         let doing = format!("ask for stream {name}");
-        match self.api::<_, Info>(doing.clone(), &format!("STREAM.INFO.{name}"), &()).await? {
+        match self.ask::<Info>(doing.clone(), &format!("STREAM.INFO.{name}")).await? {
             Ok(info) => Ok(Some(info.config)),
             Err(error) if error.error_code().0 == STREAM_NOT_FOUND => Ok(None),
             Err(error) => Err(Error::from_api(doing, error)),
         }
     }
 
-    /// One request to the JetStream API: the outer error is the way there, the inner the answer.
-    pub(crate) async fn api<T, V>(
+    /// Asks the JetStream API: the outer error is the way there, the inner the answer.
+    pub(crate) async fn ask<V: serde::de::DeserializeOwned>(
+        &self,
+        doing: String,
+        subject: &str,
+    ) -> Result<Result<V, jetstream::Error>, Error> {
+        self.request(doing, subject, Bytes::new()).await
+    }
+
+    /// Tells the JetStream API.
+    pub(crate) async fn tell<T, V>(
         &self,
         doing: String,
         subject: &str,
@@ -129,11 +142,29 @@ impl Bus {
         T: serde::Serialize + ?Sized,
         V: serde::de::DeserializeOwned,
     {
+        let payload = serde_json::to_vec(payload).map_err(|error| Error::Unreadable {
+            what: "our own request".to_owned(),
+            source: error.into(),
+        })?;
+        self.request(doing, subject, payload.into()).await
+    }
+
+    async fn request<V: serde::de::DeserializeOwned>(
+        &self,
+        doing: String,
+        subject: &str,
+        payload: Bytes,
+    ) -> Result<Result<V, jetstream::Error>, Error> {
         use jetstream::response::Response;
-        match self.jetstream().request(subject.to_owned(), payload).await {
+        let request = Request::new().payload(payload).timeout(Some(self.request_timeout()));
+        let answer = match self.client().send_request(format!("$JS.API.{subject}"), request).await {
+            Ok(answer) => answer,
+            Err(error) => return Err(Error::from_request(doing, error)),
+        };
+        match serde_json::from_slice(&answer.payload) {
             Ok(Response::Ok(value)) => Ok(Ok(value)),
             Ok(Response::Err { error }) => Ok(Err(error)),
-            Err(error) => Err(Error::from_request(doing, error)),
+            Err(error) => Err(Error::Unavailable { doing, source: error.into() }),
         }
     }
 }

@@ -139,15 +139,17 @@ impl Error {
     /// Sorts a failed request to the JetStream API.
     pub(crate) fn from_request(
         doing: impl Into<String>,
-        error: async_nats::jetstream::context::RequestError,
+        error: async_nats::client::RequestError,
     ) -> Self {
-        use async_nats::jetstream::context::RequestErrorKind;
+        use async_nats::client::RequestErrorKind;
         let doing = doing.into();
         match error.kind() {
             RequestErrorKind::NoResponders
             | RequestErrorKind::TimedOut
             | RequestErrorKind::Other => Self::Unavailable { doing, source: error.into() },
-            RequestErrorKind::InvalidSubject => Self::Refused { doing, source: error.into() },
+            RequestErrorKind::InvalidSubject | RequestErrorKind::MaxPayloadExceeded => {
+                Self::Refused { doing, source: error.into() }
+            }
         }
     }
 

@@ -39,7 +39,7 @@ pub async fn ensure_consumer(bus: &Bus, settings: &ConsumerSettings) -> Result<(
     bus.connected().await.map_err(|e| Error::Unavailable { doing: doing(), source: e.into() })?;
     let wanted = to_object(&config(settings))?;
     let subject = format!("CONSUMER.INFO.{}.{name}", settings.stream);
-    let request = match bus.api::<_, Info>(doing(), &subject, &()).await? {
+    let request = match bus.ask::<Info>(doing(), &subject).await? {
         Err(error) if error.error_code().0 == CONSUMER_NOT_FOUND => {
             info!(consumer = name, stream = settings.stream, "creating");
             Request { stream_name: settings.stream, config: wanted, action: "create" }
@@ -71,7 +71,7 @@ pub async fn ensure_consumer(bus: &Bus, settings: &ConsumerSettings) -> Result<(
         }
     };
     let subject = format!("CONSUMER.CREATE.{}.{name}", settings.stream);
-    bus.api::<_, Value>(doing(), &subject, &request)
+    bus.tell::<_, Value>(doing(), &subject, &request)
         .await?
         .map(drop)
         .map_err(|error| Error::from_api(doing(), error))

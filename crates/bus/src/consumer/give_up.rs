@@ -131,7 +131,7 @@ impl<H: Handler> Worker<H> {
         }
         let doing = "ask for the spool's end";
         let subject = format!("STREAM.INFO.{}", stream::SPOOL.name);
-        match self.bus.api::<_, Info>(doing.to_owned(), &subject, &()).await? {
+        match self.bus.ask::<Info>(doing.to_owned(), &subject).await? {
             Ok(info) => Ok(info.state.last_seq),
             Err(error) => Err(Error::from_api(doing, error)),
         }
