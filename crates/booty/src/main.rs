@@ -1,1 +1,56 @@
-fn main() {}
+//! `booty`: one program, every service. This file only wires: parse, run, turn the end into an exit
+//! code.
+
+mod children;
+mod cli;
+mod demo;
+mod docs;
+mod jobs;
+mod send;
+mod services;
+mod sim;
+mod up;
+
+use std::{io::Write as _, process::ExitCode};
+
+use booty_service::{Exit, SettingsErrors};
+use clap::Parser as _;
+
+use crate::cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return report(&error.into()).into(),
+    };
+    let end = runtime.block_on(run(cli.command));
+    // A job's blocking work (a fetch, a file walk) must not hold the process after its services ended.
+    runtime.shutdown_background();
+    end.unwrap_or_else(|error| report(&error)).into()
+}
+
+async fn run(command: Command) -> anyhow::Result<Exit> {
+    match command {
+        Command::Ingress => services::ingress().await,
+        Command::Builder => services::builder().await,
+        Command::Forge => services::forge().await,
+        Command::Up => up::run().await,
+        Command::Demo(args) => demo::run(args).await,
+        Command::Send(cli::Send::Github(args)) => send::github(args).await,
+        Command::Jobs(args) => jobs::run(args).await,
+        Command::Sim(args) => sim::run(args).await,
+        Command::Agent => services::agent().await,
+        Command::Docs(cli::Docs::Configuration) => docs::configuration(),
+    }
+}
+
+/// Says on stderr what went wrong, with its causes, and which exit code that is.
+fn report(error: &anyhow::Error) -> Exit {
+    let mut text = format!("booty: {error}");
+    for cause in error.chain().skip(1) {
+        text.push_str(&format!("\n  because: {cause}"));
+    }
+    let _ = writeln!(std::io::stderr(), "{text}");
+    if error.is::<SettingsErrors>() { Exit::Usage } else { Exit::Failure }
+}

@@ -1,0 +1,28 @@
+//! The services as supervised child processes of this program.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use booty_service::{supervisor::ChildSpec, variables};
+
+/// The services that `booty up` and `booty demo` run, in the order of their admin ports.
+pub(crate) const SERVICES: [&str; 3] = ["ingress", "builder", "forge"];
+
+/// How to run one service with its own part of `settings`, and of this process's environment where
+/// `inherit` says so.
+pub(crate) fn spec(
+    program: PathBuf,
+    service: &str,
+    settings: &BTreeMap<String, String>,
+    log: Option<PathBuf>,
+) -> ChildSpec {
+    let mut env: BTreeMap<String, String> = settings
+        .iter()
+        .filter(|(name, _)| variables::is_for(service, name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    env.insert("BOOTY_SUPERVISED".to_owned(), "1".to_owned());
+    // One process of this name runs at a time, so it may take its own leases over after a crash.
+    let instance = settings.get("BOOTY_INSTANCE").map_or("up", String::as_str);
+    env.insert("BOOTY_INSTANCE".to_owned(), format!("{instance}-{service}"));
+    ChildSpec { name: service.to_owned(), program, args: vec![service.to_owned()], env, log }
+}

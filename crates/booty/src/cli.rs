@@ -1,0 +1,116 @@
+//! The command line.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Parser, Subcommand};
+
+/// A label on a GitHub issue becomes a tested draft pull request.
+#[derive(Debug, Parser)]
+#[command(
+    name = "booty",
+    version,
+    after_help = "Examples:\n  \
+        booty demo                         the whole line on this machine, no account needed\n  \
+        booty up                           all services and a NATS server, from the environment\n  \
+        booty send github issue.json       sign a payload and post it to ingress\n  \
+        booty jobs --json                  what became of every job\n\n\
+        Settings are environment variables: docs/CONFIGURATION.md."
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Receive webhooks: verify them and make them durable
+    Ingress,
+    /// Turn labelled issues into proposals
+    Builder,
+    /// Apply effects to GitHub; the only writer
+    Forge,
+    /// Run all services, supervised, and a NATS server when NATS_URL is unset
+    Up,
+    /// Run the whole line against a simulated GitHub and print its timeline
+    #[command(
+        after_help = "Examples:\n  booty demo\n  booty demo --chaos --seed 7   kill every process along the way"
+    )]
+    Demo(DemoArgs),
+    /// Sign a webhook payload and post it to ingress
+    #[command(subcommand)]
+    Send(Send),
+    /// Show jobs, or one of them
+    #[command(after_help = "Examples:\n  booty jobs\n  booty jobs 7-72d3162e-cc78-11e3-81ab-4c9367dc0958 --json")]
+    Jobs(JobsArgs),
+    /// Run a simulated GitHub
+    Sim(SimArgs),
+    /// The builder's child that talks to the model; started by the builder alone
+    #[command(hide = true)]
+    Agent,
+    /// Print generated documentation
+    #[command(hide = true, subcommand)]
+    Docs(Docs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct DemoArgs {
+    /// Kill builder, forge, ingress and nats-server with SIGKILL along the way
+    #[arg(long)]
+    pub(crate) chaos: bool,
+    /// Where along the way: the same number, the same points
+    #[arg(long, requires = "chaos")]
+    pub(crate) seed: Option<u64>,
+    /// Keep the folder with logs, broker store and repositories
+    #[arg(long)]
+    pub(crate) keep: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Send {
+    /// Post FILE as GitHub would
+    #[command(after_help = "Example:\n  WEBHOOK_SECRET=… booty send github issues.labeled.json --event issues")]
+    Github(SendGithub),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SendGithub {
+    /// The payload, posted byte for byte; `-` for standard input
+    pub(crate) file: PathBuf,
+    /// X-GitHub-Event; told by the payload's shape when it is left out
+    #[arg(long)]
+    pub(crate) event: Option<String>,
+    /// X-GitHub-Delivery; a new UUID when it is left out
+    #[arg(long)]
+    pub(crate) delivery: Option<String>,
+    /// Ingress
+    #[arg(long, default_value = "http://127.0.0.1:8080")]
+    pub(crate) url: String,
+    /// Print ingress's answer as it is
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct JobsArgs {
+    /// One job's id, as ingress answered it
+    pub(crate) id: Option<String>,
+    /// JSON, one array (or one object with an id)
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SimArgs {
+    /// Where it listens
+    #[arg(long, default_value = "127.0.0.1:3000")]
+    pub(crate) listen: SocketAddr,
+    /// Where its repositories are kept
+    #[arg(long, default_value = ".booty/sim")]
+    pub(crate) data_dir: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Docs {
+    /// docs/CONFIGURATION.md
+    Configuration,
+}

@@ -1,0 +1,208 @@
+//! Sets the stage: broker, simulated GitHub, services.
+
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::Path,
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use booty_bus::{
+    Bus, BusSettings,
+    local::{self, LocalServer, LocalServerSettings},
+};
+use booty_events::v1::{Event, Job, JobState};
+use booty_service::{
+    JobStore,
+    supervisor::{Pid, supervise},
+};
+use booty_sim::{Permission, Scope, Sim, SimSettings};
+use tokio::{
+    sync::broadcast::{self, error::RecvError},
+    time::{Instant, sleep},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{repository, timeline::say};
+use crate::children;
+
+/// The person who sets the label.
+const MAINTAINER: &str = "mona";
+/// Whose token forge has.
+const BOT: &str = "booty-bot";
+/// How often a state that has no notification is looked at.
+const LOOK: Duration = Duration::from_millis(50);
+/// Enough for a demo; the shipped limits would reserve 26 GiB of this machine's disk.
+const STREAM_MAX_BYTES: u64 = 64 << 20;
+
+/// Everything that plays.
+pub(super) struct Stage {
+    pub(super) sim: Sim,
+    pub(super) server: LocalServer,
+    pub(super) bus: Bus,
+    pub(super) children: BTreeMap<&'static str, Pid>,
+    tasks: Vec<tokio::task::JoinHandle<booty_service::supervisor::Ended>>,
+    shutdown: CancellationToken,
+}
+
+impl Stage {
+    pub(super) async fn set(folder: &Path, chaos: bool, started: Instant) -> anyhow::Result<Self> {
+        let server = LocalServer::start(LocalServerSettings {
+            binary: local::find_server()?,
+            data_dir: folder.join("nats"),
+            port: None,
+            sync_always: true,
+        })
+        .await?;
+        say(started, "demo", &format!("nats-server is up at {}", server.url()));
+
+        let secret = format!("{:032x}", rand::random::<u128>());
+        let listen = free_address()?;
+        let hook = format!("http://{listen}/webhooks/github");
+        let sim = Sim::start(SimSettings::new(folder.join("github"))).await?;
+        say(started, "demo", &format!("GitHub (simulated) is up at {}", sim.api_url()));
+        for user in [MAINTAINER, BOT] {
+            sim.create_user(user)?;
+        }
+        let write_token = sim.create_token(BOT, Scope::Write)?;
+        let read_token = sim.create_token(BOT, Scope::Read)?;
+
+        let script = folder.join("script.yaml");
+        std::fs::write(&script, repository::SCRIPT)?;
+        let logs = folder.join("logs");
+        std::fs::create_dir_all(&logs)?;
+
+        let mut settings: BTreeMap<String, String> =
+            std::env::vars().filter(|(name, _)| !name.starts_with("OTEL_") && !is_ours(name)).collect();
+        let mut set = |name: &str, value: String| settings.insert(name.to_owned(), value);
+        set("NATS_URL", server.url());
+        set("NATS_MONITOR_URL", server.monitor_url());
+        set("BOOTY_STREAM_MAX_BYTES", STREAM_MAX_BYTES.to_string());
+        set("BOOTY_DATA_DIR", folder.join("booty").display().to_string());
+        set("BOOTY_INSTANCE", "demo".to_owned());
+        set("LISTEN_ADDR", listen.to_string());
+        set("WEBHOOK_SECRET", secret.clone());
+        set("ALLOWED_REPOS", repository::NAME.to_owned());
+        set("GITHUB_API_URL", sim.api_url());
+        set("GITHUB_GIT_URL", sim.api_url());
+        set("GITHUB_TOKEN", write_token);
+        set("GITHUB_READ_TOKEN", read_token);
+        set("MODEL", format!("script:{}", script.display()));
+        set("LOG_FORMAT", "json".to_owned());
+        if chaos {
+            // What was in hand when its worker or the broker died comes back after the lease; the
+            // shipped 30 s would make this a long film.
+            set("LEASE", "2s".to_owned());
+            set("FORGE_HTTP_TIMEOUT", "500ms".to_owned());
+            set("FORGE_LOOKUP_DELAYS", "100ms,300ms,900ms".to_owned());
+            set("FORGE_RETRY_DELAYS", "100ms,300ms,900ms".to_owned());
+        }
+
+        let program = std::env::current_exe().context("this program can't be found again")?;
+        let shutdown = CancellationToken::new();
+        let (mut children, mut tasks, mut admins) = (BTreeMap::new(), Vec::new(), Vec::new());
+        for service in children::SERVICES {
+            let admin = free_address()?;
+            settings.insert("ADMIN_ADDR".to_owned(), admin.to_string());
+            let log = logs.join(format!("{service}.log"));
+            let spec = children::spec(program.clone(), service, &settings, Some(log));
+            let (task, pid) = supervise(spec, shutdown.clone());
+            children.insert(service, pid);
+            tasks.push(task);
+            admins.push((service, admin));
+        }
+        for (service, admin) in admins {
+            ready(service, admin).await?;
+            say(started, "demo", &format!("{service} is ready"));
+        }
+        // Now, so that the simulator's ping finds somebody.
+        sim.set_webhook(&hook, &secret)?;
+        let bus = Bus::connect(BusSettings::new(server.url(), "booty-demo")).await?;
+        Ok(Self { sim, server, bus, children, tasks, shutdown })
+    }
+
+    /// What a person does: opens an issue and sets the label.
+    pub(super) fn label_the_issue(&self, started: Instant) -> anyhow::Result<()> {
+        let sim = &self.sim;
+        sim.create_repo(repository::NAME, &repository::FILES, "main")?;
+        sim.set_permission(repository::NAME, MAINTAINER, Permission::Write)?;
+        sim.set_permission(repository::NAME, BOT, Permission::Write)?;
+        let (title, body) = (repository::ISSUE_TITLE, repository::ISSUE_BODY);
+        let number = sim.open_issue(repository::NAME, MAINTAINER, title, body)?;
+        say(started, "github", &format!("{MAINTAINER} opens issue #{number}: {title}"));
+        sim.add_label(repository::NAME, number, "agent:builder", MAINTAINER)?;
+        say(started, "github", &format!("{MAINTAINER} sets the label agent:builder"));
+        Ok(())
+    }
+
+    /// Waits until the builder has heard of the end of its job.
+    pub(super) async fn finished_job(&self) -> anyhow::Result<Job> {
+        let store = JobStore::new(&self.bus);
+        loop {
+            // The broker may be on its way back up.
+            if let Ok(jobs) = store.list().await
+                && let [job] = jobs.as_slice()
+                && matches!(job.state(), JobState::Completed | JobState::Failed)
+            {
+                return Ok(job.clone());
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    pub(super) fn pull_request_diff(&self) -> anyhow::Result<String> {
+        let github = self.sim.snapshot()?;
+        let pull = github.repos.iter().flat_map(|repo| &repo.pulls).next().context("none is open")?;
+        Ok(self.sim.pull_diff(repository::NAME, pull.number)?)
+    }
+
+    /// Stops everything, each service with its own orderly shutdown.
+    pub(super) async fn clear(mut self) -> anyhow::Result<()> {
+        self.shutdown.cancel();
+        for task in self.tasks {
+            task.await?;
+        }
+        self.server.stop().await?;
+        Ok(())
+    }
+}
+
+/// Waits until forge said that the pull request is there.
+pub(super) async fn applied(mut events: broadcast::Receiver<Event>) -> anyhow::Result<()> {
+    loop {
+        match events.recv().await {
+            Ok(event) if event.service == "forge" && event.name == "applied" => return Ok(()),
+            Ok(event) if event.service == "forge" && event.name == "failed" => {
+                anyhow::bail!("forge gave up: {} {}", event.reason, event.detail)
+            }
+            Ok(event) if event.service == "builder" && event.name == "job_failed" => {
+                anyhow::bail!("the job failed: {} {}", event.reason, event.detail)
+            }
+            Ok(_) | Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => anyhow::bail!("the timeline ended"),
+        }
+    }
+}
+
+async fn ready(service: &str, admin: SocketAddr) -> anyhow::Result<()> {
+    let client = reqwest::Client::new();
+    let url = format!("http://{admin}/ready");
+    loop {
+        match client.get(&url).send().await {
+            Ok(answer) if answer.status().is_success() => return Ok(()),
+            _ => sleep(LOOK).await,
+        }
+        let _ = service;
+    }
+}
+
+/// A port of loopback that was free a moment ago.
+fn free_address() -> anyhow::Result<SocketAddr> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+}
+
+/// Settings of a real installation have no place in a demo.
+fn is_ours(name: &str) -> bool {
+    booty_service::variables::VARIABLES.iter().any(|variable| variable.name == name)
+}

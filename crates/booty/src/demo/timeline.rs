@@ -1,0 +1,82 @@
+//! Prints events as they happen.
+
+use std::{io::Write as _, time::Duration};
+
+use async_nats::jetstream::{consumer::DeliverPolicy, consumer::pull::OrderedConfig};
+use booty_bus::Bus;
+use booty_events::{Message as _, stream, v1::Event};
+use futures_util::StreamExt as _;
+use tokio::{sync::broadcast, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+/// Events held for a listener that is slow; the demo has some dozens in all.
+const BACKLOG: usize = 1024;
+/// How long to wait before listening again after the broker went away.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// Events of the bus, in their order, each once, also across a restart of the broker.
+pub(super) struct Timeline {
+    sender: broadcast::Sender<Event>,
+}
+
+impl Timeline {
+    pub(super) fn new() -> Self {
+        Self { sender: broadcast::channel(BACKLOG).0 }
+    }
+
+    pub(super) fn subscribe(&self) -> broadcast::Receiver<Event> {
+        self.sender.subscribe()
+    }
+
+    /// Follows the stream until `stop`, from its first message.
+    pub(super) async fn follow(&self, bus: &Bus, started: Instant, stop: CancellationToken) {
+        let mut next = 1;
+        while !stop.is_cancelled() {
+            let _ = stop.run_until_cancelled(self.read(bus, started, &mut next)).await;
+            let _ = stop.run_until_cancelled(tokio::time::sleep(RETRY)).await;
+        }
+    }
+
+    async fn read(&self, bus: &Bus, started: Instant, next: &mut u64) -> anyhow::Result<()> {
+        let stream = bus.jetstream().get_stream(stream::EVENTS.name).await?;
+        let config = OrderedConfig {
+            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: *next },
+            ..OrderedConfig::default()
+        };
+        let mut messages = stream.create_consumer(config).await?.messages().await?;
+        while let Some(message) = messages.next().await {
+            let message = message?;
+            let sequence = message.info().map_err(|e| anyhow::anyhow!("{e}"))?.stream_sequence;
+            if sequence < *next {
+                continue;
+            }
+            *next = sequence + 1;
+            let event = Event::decode(message.payload.clone())?;
+            print(started, &event);
+            // No listener is fine: the timeline is also printed when nobody kills anything.
+            let _ = self.sender.send(event);
+        }
+        Ok(())
+    }
+}
+
+fn print(started: Instant, event: &Event) {
+    let mut facts = Vec::new();
+    if !event.reason.is_empty() {
+        facts.push(event.reason.clone());
+    }
+    if !event.detail.is_empty() {
+        facts.push(event.detail.clone());
+    }
+    facts.extend(event.attributes.iter().map(|(name, value)| format!("{name}={value}")));
+    if event.number > 0 {
+        facts.push(format!("#{}", event.number));
+    }
+    say(started, &event.service, &format!("{:<20} {}", event.name, facts.join("  ")));
+}
+
+/// One line of the timeline.
+pub(super) fn say(started: Instant, who: &str, what: &str) {
+    let line = format!("{:>7.2}s  {who:<8} {what}", started.elapsed().as_secs_f64());
+    let _ = writeln!(std::io::stdout(), "{}", line.trim_end());
+}

@@ -1,0 +1,103 @@
+//! `booty send`: posts a payload to ingress, signed as its sender would.
+
+use std::io::{Read as _, Write as _};
+
+use anyhow::{Context as _, bail};
+use booty_service::{Env, Exit};
+use serde_json::Value;
+
+use crate::cli::SendGithub;
+
+/// Larger than anything GitHub sends.
+const MAX_FILE_BYTES: u64 = 32 * 1024 * 1024;
+
+pub(crate) async fn github(args: SendGithub) -> anyhow::Result<Exit> {
+    let mut env = Env::from_process();
+    let secrets = env.secret_list("WEBHOOK_SECRET");
+    if secrets.is_empty() {
+        env.problem("WEBHOOK_SECRET", "is not set; it signs the payload");
+    }
+    env.finish()?;
+    let secret = secrets.first().context("no secret")?;
+
+    let body = read(&args.file)?;
+    let event = match args.event {
+        Some(event) => event,
+        None => guess_event(&body)?,
+    };
+    let delivery = args.delivery.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+    let url = format!("{}/webhooks/github", args.url.trim_end_matches('/'));
+    let response = reqwest::Client::new()
+        .post(&url)
+        .header("content-type", "application/json")
+        .header("user-agent", "GitHub-Hookshot/booty")
+        .header("x-github-event", &event)
+        .header("x-github-delivery", &delivery)
+        .header("x-hub-signature-256", booty_github::signature::Signature::sign(secret, &body).to_header())
+        .body(body)
+        .send()
+        .await
+        .with_context(|| format!("ingress does not answer at {url}; is it running, is --url right?"))?;
+
+    let status = response.status();
+    let text = response.text().await.unwrap_or_default();
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        writeln!(out, "{text}")?;
+    } else {
+        writeln!(out, "{event} {delivery} -> {status} {text}")?;
+    }
+    Ok(if status.is_success() { Exit::Success } else { Exit::Failure })
+}
+
+fn read(file: &std::path::Path) -> anyhow::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    if file.as_os_str() == "-" {
+        std::io::stdin().take(MAX_FILE_BYTES).read_to_end(&mut body)?;
+    } else {
+        let name = file.display();
+        std::fs::File::open(file)
+            .with_context(|| format!("{name} can't be opened"))?
+            .take(MAX_FILE_BYTES)
+            .read_to_end(&mut body)
+            .with_context(|| format!("{name} can't be read"))?;
+    }
+    Ok(body)
+}
+
+/// The event that a payload of this shape belongs to. The most telling member comes first: an
+/// `issue_comment` has an `issue` as well.
+fn guess_event(body: &[u8]) -> anyhow::Result<String> {
+    const SHAPES: [(&str, &str); 8] = [
+        ("comment", "issue_comment"),
+        ("check_run", "check_run"),
+        ("check_suite", "check_suite"),
+        ("review", "pull_request_review"),
+        ("pull_request", "pull_request"),
+        ("issue", "issues"),
+        ("pusher", "push"),
+        ("zen", "ping"),
+    ];
+    let value: Value = serde_json::from_slice(body)
+        .context("the payload is not JSON; name its event with --event to send it all the same")?;
+    match SHAPES.iter().find(|(member, _)| value.get(member).is_some()) {
+        Some((_, event)) => Ok((*event).to_owned()),
+        None => bail!("the payload's shape tells no event; name it with --event"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_shape_tells_the_event() {
+        for (body, event) in [
+            (r#"{"action":"labeled","issue":{},"label":{}}"#, "issues"),
+            (r#"{"action":"created","issue":{},"comment":{}}"#, "issue_comment"),
+            (r#"{"action":"opened","pull_request":{}}"#, "pull_request"),
+            (r#"{"zen":"x","hook_id":1}"#, "ping"),
+        ] {
+            assert_eq!(super::guess_event(body.as_bytes()).unwrap(), event);
+        }
+        assert!(super::guess_event(b"{}").unwrap_err().to_string().contains("--event"));
+    }
+}

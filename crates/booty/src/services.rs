@@ -1,0 +1,138 @@
+//! One service in this process: settings, telemetry, bus, the service, flush.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use booty_bus::Bus;
+use booty_service::{
+    Env, Exit, JobStore,
+    admin::{self, Admin, BusReadiness},
+    common::Common,
+    signals,
+};
+use tokio_util::sync::CancellationToken;
+
+/// How long to wait before the broker is asked again at start.
+const ENSURE_RETRY: Duration = Duration::from_millis(500);
+
+pub(crate) async fn ingress() -> anyhow::Result<Exit> {
+    let mut env = Env::from_process();
+    let common = Common::from_env(&mut env, "ingress", 0);
+    let settings = booty_ingress::Settings::from_env(&mut env);
+    let process = Process::start(env, common).await?;
+    // Ingress comes up without the broker: its disk spool is there for that.
+    let app = booty_ingress::App::build(settings, process.bus.clone())?;
+    let router = app.admin_router().merge(admin::jobs_router(JobStore::new(&process.bus)));
+    tracing::info!(event = "service_ready", listen = %app.address(), "taking webhooks");
+    process.run(router, |shutdown| app.run(shutdown)).await
+}
+
+pub(crate) async fn builder() -> anyhow::Result<Exit> {
+    let mut env = Env::from_process();
+    let common = Common::from_env(&mut env, "builder", 1);
+    let mut settings = booty_builder::Settings::from_env(&mut env);
+    settings.holder.clone_from(&common.holder);
+    settings.agent.program = std::env::current_exe()?;
+    settings.agent.args = vec!["agent".to_owned()];
+    let process = Process::start(env, common).await?;
+    process.ensure().await?;
+    let app = booty_builder::App::build(settings, process.bus.clone()).await?;
+    let router = process.router();
+    tracing::info!(event = "service_ready", "waiting for labelled issues");
+    process.run(router, |shutdown| app.run(shutdown)).await
+}
+
+pub(crate) async fn forge() -> anyhow::Result<Exit> {
+    let mut env = Env::from_process();
+    let common = Common::from_env(&mut env, "forge", 2);
+    let settings = booty_forge::Settings::from_env(&mut env, &common.holder);
+    let process = Process::start(env, common).await?;
+    process.ensure().await?;
+    let app = booty_forge::App::build(settings, process.bus.clone()).await?;
+    let router = process.router();
+    tracing::info!(event = "service_ready", "waiting for effects");
+    process.run(router, |shutdown| app.run(shutdown)).await
+}
+
+pub(crate) async fn agent() -> anyhow::Result<Exit> {
+    booty_builder::agent::main(tokio::io::stdin(), tokio::io::stdout()).await?;
+    Ok(Exit::Success)
+}
+
+/// What every service's process holds.
+struct Process {
+    bus: Bus,
+    admin: Admin,
+    telemetry: booty_telemetry::Guard,
+    shutdown: CancellationToken,
+}
+
+impl Process {
+    /// Refuses bad settings before anything is started.
+    async fn start(mut env: Env, common: Common) -> anyhow::Result<Self> {
+        let supervised = env.flag_or("BOOTY_SUPERVISED", false);
+        env.finish()?;
+        let telemetry = booty_telemetry::init(&common.telemetry)?;
+        let shutdown = signals::shutdown(supervised)?;
+        let admin = Admin::bind(common.admin).await.with_context(|| {
+            format!("the admin port {} can't be bound; set ADMIN_ADDR", common.admin)
+        })?;
+        let bus = Bus::connect(common.bus).await?;
+        Ok(Self { bus, admin, telemetry, shutdown })
+    }
+
+    fn router(&self) -> axum::Router {
+        let readiness = Arc::new(BusReadiness(self.bus.clone()));
+        admin::router(readiness, JobStore::new(&self.bus))
+    }
+
+    /// Waits until the broker is there and its streams are as they must be.
+    async fn ensure(&self) -> anyhow::Result<()> {
+        let mut said = String::new();
+        loop {
+            let ensured = tokio::select! {
+                ensured = self.bus.ensure() => ensured,
+                () = self.shutdown.cancelled() => return Ok(()),
+            };
+            match ensured {
+                Ok(()) => return Ok(()),
+                Err(error) if error.is_retryable() => {
+                    let text = error.to_string();
+                    if text != said {
+                        tracing::warn!(
+                            event = "broker_unavailable",
+                            error = &error as &dyn std::error::Error,
+                            "waiting for the broker"
+                        );
+                        said = text;
+                    }
+                    tokio::time::sleep(ENSURE_RETRY).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Serves the admin port beside the service until both have ended.
+    async fn run<F, Fut, E>(self, router: axum::Router, service: F) -> anyhow::Result<Exit>
+    where
+        F: FnOnce(CancellationToken) -> Fut,
+        Fut: Future<Output = Result<(), E>>,
+        E: Into<anyhow::Error>,
+    {
+        let ended = CancellationToken::new();
+        let admin = tokio::spawn(self.admin.serve(router, ended.clone()));
+        let result = service(self.shutdown.clone()).await.map_err(Into::into);
+        ended.cancel();
+        let _ = admin.await;
+        self.bus.drain().await;
+        if let Err(error) = &result {
+            tracing::error!(event = "service_failed", error = %format!("{error:#}"), "stopping");
+        } else {
+            tracing::info!(event = "service_stopped", "stopped");
+        }
+        // The exporter blocks while it sends.
+        let _ = tokio::task::spawn_blocking(move || self.telemetry.flush()).await;
+        result.map(|()| Exit::Success)
+    }
+}
