@@ -11,12 +11,16 @@ use booty_github::{Kind, pace::Write};
 
 use crate::{
     outcome::{self, Stop},
+    record::Record,
     work::Work,
     writer::NotSent,
 };
 
 /// How often one creation is sent at most, all unknown outcomes together.
 const MOST_SENDS: u32 = 6;
+
+/// What the mark on a step that was sent more than once starts with.
+const RESENT: &str = "resent:";
 
 /// An object of ours on GitHub.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +58,11 @@ pub(crate) trait Creation: Sync {
 pub(crate) async fn once(work: &mut Work<'_>, creation: &dyn Creation) -> Result<Made, Stop> {
     let step = creation.step();
     if let Some(made) = work.record.step(step).and_then(Made::from_step) {
-        return Ok(made);
+        return if work.record.step(&resent(step)).is_some() {
+            audit(work, creation, made).await
+        } else {
+            Ok(made)
+        };
     }
     if work.record.state.pending_step == step
         && let Some(made) = look_again(work, creation).await?
@@ -78,15 +86,31 @@ pub(crate) async fn once(work: &mut Work<'_>, creation: &dyn Creation) -> Result
     match sent {
         Ok(made) if work.record.state.sends == 1 => note(work, step, made).await,
         Ok(made) => {
-            let listed = creation.look_up(work).await;
-            let mut all = work.read(listed).await?;
-            if !all.contains(&made) {
-                all.push(made);
-            }
-            settle(work, creation, all).await
+            work.record.state.steps.insert(resent(step), String::new());
+            note(work, step, made).await
         }
         Err(error) => after_failure(work, creation, error).await,
     }
+}
+
+/// Whether something was sent twice and not yet looked at afterwards.
+pub(crate) fn is_audit_due(record: &Record) -> bool {
+    record.state.steps.keys().any(|step| step.starts_with(RESENT))
+}
+
+fn resent(step: &str) -> String {
+    format!("{RESENT}{step}")
+}
+
+/// Looks whether the first sending was done after all, only later than anybody could see.
+async fn audit(work: &mut Work<'_>, creation: &dyn Creation, made: Made) -> Result<Made, Stop> {
+    let listed = creation.look_up(work).await;
+    let mut found = work.read(listed).await?;
+    if !found.contains(&made) {
+        found.push(made);
+    }
+    work.record.state.steps.remove(&resent(creation.step()));
+    settle(work, creation, found).await
 }
 
 /// Looks for what an earlier try made: `None` when it may be sent again.
@@ -179,7 +203,12 @@ async fn after_failure(
             if !found.is_empty() {
                 return settle(work, creation, found).await;
             }
-            (true, Stop::failed(github.word(), outcome::with_sources(github)))
+            if work.record.state.sends > 1 {
+                // Our own, not to be seen yet.
+                (false, outcome::retry(github, &mut work.record, retry_delays))
+            } else {
+                (true, Stop::failed(github.word(), outcome::with_sources(github)))
+            }
         }
         // GitHub itself says that it failed: one look makes sure before the next try.
         NotSent::Github(github @ booty_github::Error::Server { .. }) => {

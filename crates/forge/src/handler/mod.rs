@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     core::Core,
     lanes::Queue,
+    once,
     outcome::Stop,
     record::{self, Record},
     work::{Work, event_about},
@@ -173,6 +174,11 @@ impl Effects {
     /// Says that it is applied, and remembers the object under its own number.
     async fn finish(&self, mut work: Work<'_>) -> Result<End, Stop> {
         self.tell_applied(work.effect, &work.record).await?;
+        if once::is_audit_due(&work.record) {
+            let pause = self.core.settings.lookup_delays.last().copied().unwrap_or_default();
+            work.save().await?;
+            return Err(Stop::later(pause, "applied; looks once more for a second one"));
+        }
         if work.record.state.number != 0 {
             let number = work.record.state.number;
             let mut object = self.core.records.of_object(&work.repo, number).await?;

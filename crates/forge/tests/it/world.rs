@@ -1,0 +1,334 @@
+//! A broker, a GitHub, a repository with an issue, and as many forges as a test wants.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use booty_bus::{Bus, BusSettings, local::LocalServer};
+use booty_events::{
+    EffectId, Lane, Message, Service, stream, subject,
+    v1::{
+        Comment, Effect, Event, FileChange, FileMode, IssueOutcome, OpenPullRequest, effect::Write,
+    },
+};
+use booty_forge::{App, Error, Settings, Status, marker::Markers};
+use booty_github::{Client, ClientSettings, Endpoint, StaticToken, pace::PaceSettings};
+use booty_service::Outbox;
+use booty_sim::{Paces, Permission, Scope, Sim, SimSettings, Snapshot};
+use futures_util::StreamExt;
+use tokio::{runtime::Runtime, sync::watch, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+pub const REPO: &str = "octo/hello";
+pub const BOT: &str = "booty-bot";
+pub const KEY: &str = "marker key of the tests";
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub struct World {
+    pub server: LocalServer,
+    pub sim: Sim,
+    pub bus: Bus,
+    pub outbox: Outbox,
+    pub token: String,
+    pub base_sha: String,
+    pub issue: u64,
+    events: watch::Receiver<u64>,
+    seen: Arc<Mutex<Vec<(String, Event)>>>,
+    _collector: JoinHandle<()>,
+    _dir: tempfile::TempDir,
+}
+
+pub fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+pub async fn connect(url: &str) -> Bus {
+    let settings = BusSettings {
+        url: url.to_owned(),
+        creds: None,
+        client_name: "test".to_owned(),
+        request_timeout: Duration::from_secs(5),
+        max_bytes_scale: Some(64 << 20),
+    };
+    Bus::connect(settings).await.unwrap()
+}
+
+impl World {
+    pub async fn start() -> Self {
+        Self::with_paces(Paces::unlimited()).await
+    }
+
+    pub async fn with_paces(paces: Paces) -> Self {
+        let server = LocalServer::start_temporary().await.unwrap();
+        let bus = connect(&server.url()).await;
+        bus.ensure().await.unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let settings = SimSettings { paces, seed: 7, ..SimSettings::new(dir.path()) };
+        let sim = Sim::start(settings).await.unwrap();
+        sim.create_repo(
+            REPO,
+            &[
+                ("README.md", "# hello\n", "100644"),
+                ("src/old.py", "print('old')\n", "100644"),
+                ("run.sh", "#!/bin/sh\n", "100755"),
+            ],
+            "main",
+        )
+        .unwrap();
+        let token = sim.create_token(BOT, Scope::Write).unwrap();
+        sim.set_permission(REPO, BOT, Permission::Write).unwrap();
+        let issue = sim.open_issue(REPO, "ann", "It is broken", "Please mend it.").unwrap();
+        let base_sha = sim.snapshot().unwrap().repo(REPO).unwrap().refs["refs/heads/main"].clone();
+
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (count, events) = watch::channel(0);
+        let mut messages = bus.client().subscribe("booty.event.forge.>").await.unwrap();
+        bus.client().flush().await.unwrap();
+        let record = Arc::clone(&seen);
+        let collector = tokio::spawn(async move {
+            while let Some(message) = messages.next().await {
+                let event = Event::decode(message.payload).unwrap();
+                record.lock().unwrap().push((event.name.clone(), event));
+                count.send_modify(|n| *n += 1);
+            }
+        });
+        Self {
+            outbox: Outbox::new(bus.clone(), Service::Builder),
+            server,
+            sim,
+            bus,
+            token,
+            base_sha,
+            issue,
+            events,
+            seen,
+            _collector: collector,
+            _dir: dir,
+        }
+    }
+
+    /// Real behaviour, small delays.
+    pub fn settings(&self) -> Settings {
+        Settings {
+            retry_delays: vec![ms(100), ms(150), ms(200)],
+            lookup_delays: vec![ms(100), ms(150), ms(200)],
+            read_retry_delays: vec![ms(5); 4],
+            http_timeout: ms(900),
+            lease: ms(3000),
+            pace: PaceSettings { spacing: Duration::ZERO, burst: 0, content: Vec::new() },
+            patience: ms(500),
+            holder: "forge-1".to_owned(),
+            shutdown_grace: ms(2000),
+            ..Settings::new(self.sim.api_url(), self.token.as_str().into(), KEY.into())
+        }
+    }
+
+    pub async fn forge(&self) -> Forge {
+        self.forge_with(self.settings()).await
+    }
+
+    pub async fn forge_with(&self, settings: Settings) -> Forge {
+        let url = self.server.url();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let shutdown = CancellationToken::new();
+        let stop = shutdown.clone();
+        let (sender, status) = tokio::sync::oneshot::channel();
+        let run = runtime.spawn(async move {
+            let app = App::build(settings, connect(&url).await).await?;
+            let _ = sender.send(app.status());
+            app.run(stop).await
+        });
+        Forge { runtime: Some(runtime), run, shutdown, status: status.await.unwrap() }
+    }
+
+    pub fn effect(&self, cause: &str, slot: &str, write: Write) -> Effect {
+        Effect {
+            id: EffectId::new(cause, slot).to_string(),
+            cause: cause.to_owned(),
+            slot: slot.to_owned(),
+            repository: REPO.to_owned(),
+            requested_by: "builder".to_owned(),
+            write: Some(write),
+            ..Effect::default()
+        }
+    }
+
+    pub fn open_pull_request(&self, cause: &str, issue: u64) -> Effect {
+        let write = OpenPullRequest {
+            issue,
+            base_branch: "main".to_owned(),
+            base_sha: self.base_sha.clone(),
+            branch: format!("agent/issue-{issue}"),
+            commit_message: format!("Mend it\n\nFixes #{issue}"),
+            changes: vec![change("src/new.py", FileMode::Regular, b"print('new')\n")],
+            title: "Mend it".to_owned(),
+            body: format!("Closes #{issue}."),
+            draft: true,
+            labels: vec!["agent:pr".to_owned()],
+            outcome: Some(self.outcome(issue, "booty:opened", "Opened #{number}: {url}")),
+        };
+        self.effect(cause, "open_pr", Write::OpenPullRequest(write))
+    }
+
+    pub fn outcome(&self, issue: u64, label: &str, comment: &str) -> IssueOutcome {
+        IssueOutcome { issue, label: label.to_owned(), comment: comment.to_owned() }
+    }
+
+    pub fn comment(&self, cause: &str, body: &str) -> Effect {
+        let write = Comment { issue: self.issue, body: body.to_owned() };
+        self.effect(cause, "comment", Write::Comment(write))
+    }
+
+    pub async fn ask(&self, effect: &Effect) {
+        self.ask_in(Lane::Outcome, effect, None).await;
+    }
+
+    pub async fn ask_in(&self, lane: Lane, effect: &Effect, lease: Option<(&str, u64)>) {
+        self.outbox.effect(lane, effect, lease).await.unwrap();
+    }
+
+    /// Waits for an event about an effect.
+    pub async fn event(&self, name: &str, effect: &Effect) -> Event {
+        let mut events = self.events.clone();
+        let find = || {
+            let seen = self.seen.lock().unwrap();
+            seen.iter().find(|(n, e)| n == name && e.effect_id == effect.id).map(|(_, e)| e.clone())
+        };
+        let wait = async {
+            loop {
+                events.mark_unchanged();
+                if let Some(found) = find() {
+                    return found;
+                }
+                events.changed().await.unwrap();
+            }
+        };
+        tokio::time::timeout(PATIENCE, wait)
+            .await
+            .unwrap_or_else(|_| panic!("no {name} of {}, only {}", effect.id, self.told()))
+    }
+
+    /// All events, a line each.
+    fn told(&self) -> String {
+        let line = |(name, e): &(String, Event)| format!("\n{name} {} {} {}", e.effect_id, e.reason, e.detail);
+        self.seen.lock().unwrap().iter().map(line).collect()
+    }
+
+    pub async fn applied(&self, effect: &Effect) -> Event {
+        self.event("applied", effect).await
+    }
+
+    pub fn count_events(&self, name: &str) -> usize {
+        self.seen.lock().unwrap().iter().filter(|(n, _)| n == name).count()
+    }
+
+    pub fn snapshot(&self) -> Snapshot {
+        self.sim.snapshot().unwrap()
+    }
+
+    /// Waits until GitHub is as it should be.
+    pub async fn until(&self, mut holds: impl FnMut(&Snapshot) -> bool) {
+        let found = self.sim.wait_for(PATIENCE, |s| holds(s).then_some(())).await.unwrap();
+        assert!(found.is_some(), "never came true: {:#?}", self.snapshot().repos);
+    }
+
+    pub async fn spooled(&self, reason: &str) -> bool {
+        let filter = format!("booty.spool.forge.{reason}.*");
+        for _ in 0..200 {
+            if self.bus.last_message(stream::SPOOL.name, &filter).await.unwrap().is_some() {
+                return true;
+            }
+            tokio::time::sleep(ms(10)).await;
+        }
+        false
+    }
+
+    pub fn markers(&self) -> Markers {
+        Markers::new(KEY.into())
+    }
+
+    pub fn github(&self) -> Client {
+        let settings = ClientSettings::new(self.sim.api_url().parse().unwrap());
+        Client::new(settings, Arc::new(StaticToken::new(self.token.as_str().into()))).unwrap()
+    }
+
+    /// Path to mode and content of a commit's tree.
+    pub async fn tree(&self, commit: &str) -> BTreeMap<String, (String, Vec<u8>)> {
+        use base64::Engine as _;
+        let (github, repo) = (self.github(), REPO.parse().unwrap());
+        let at = Endpoint::repo(&repo).at("git").at("trees").at(commit).query("recursive", "1");
+        let tree: serde_json::Value = github.get_json(at).await.unwrap();
+        let mut files = BTreeMap::new();
+        for entry in tree["tree"].as_array().unwrap() {
+            if entry["type"] != "blob" {
+                continue;
+            }
+            let sha = entry["sha"].as_str().unwrap();
+            let at = Endpoint::repo(&repo).at("git").at("blobs").at(sha);
+            let blob: serde_json::Value = github.get_json(at).await.unwrap();
+            let packed = blob["content"].as_str().unwrap().replace('\n', "");
+            let bytes = base64::engine::general_purpose::STANDARD.decode(packed).unwrap();
+            let mode = entry["mode"].as_str().unwrap().to_owned();
+            files.insert(entry["path"].as_str().unwrap().to_owned(), (mode, bytes));
+        }
+        files
+    }
+
+    /// The filter of the events of one kind.
+    pub fn events_filter(what: &str) -> String {
+        subject::event_filter(Service::Forge, what)
+    }
+}
+
+pub fn change(path: &str, mode: FileMode, content: &[u8]) -> FileChange {
+    FileChange {
+        path: path.as_bytes().to_vec().into(),
+        mode: mode.into(),
+        content: content.to_vec().into(),
+    }
+}
+
+/// A forge in a runtime of its own, so that it can die as a process dies.
+pub struct Forge {
+    runtime: Option<Runtime>,
+    run: JoinHandle<Result<(), Error>>,
+    shutdown: CancellationToken,
+    pub status: watch::Receiver<Status>,
+}
+
+impl Forge {
+    pub async fn writing(&mut self) {
+        let wait = self.status.wait_for(|status| *status == Status::Writing);
+        tokio::time::timeout(PATIENCE, wait).await.unwrap().unwrap();
+    }
+
+    /// Nothing of it goes on, and nothing is given back.
+    pub fn kill(mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+
+    pub async fn ended(&mut self) -> Result<(), Error> {
+        tokio::time::timeout(PATIENCE, &mut self.run).await.unwrap().unwrap()
+    }
+
+    pub async fn stop(mut self) {
+        self.shutdown.cancel();
+        self.ended().await.unwrap();
+    }
+}
+
+impl Drop for Forge {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
