@@ -5,6 +5,10 @@ use gix::diff::blob::{Algorithm, Diff, InternedInput};
 /// How far git looks for a NUL before it takes a file for text.
 const TEXT_PROBE_BYTES: usize = 8000;
 
+/// Lines that are compared one by one, after what both sides begin and end with is set aside. A diff of long files that
+/// were made for it takes minutes; above this all lines between count as changed, which no review would take anyway.
+const MAX_COMPARED_LINES: usize = 10_000;
+
 /// The difference between the work tree and the base commit, sorted by path.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ChangeSet {
@@ -25,7 +29,7 @@ pub struct Change {
     pub old_mode: Option<Mode>,
     /// The bytes as they are now (a symlink's target); empty for a deletion.
     pub content: Vec<u8>,
-    /// Lines that are new; 0 for binaries.
+    /// Lines that are new; 0 for binaries. Too high rather than too low where more than 10,000 lines on both sides differ.
     pub added_lines: usize,
     /// Lines that are gone; 0 for binaries.
     pub deleted_lines: usize,
@@ -128,7 +132,18 @@ impl Count {
         if is_binary(old) || is_binary(new) {
             return Self { added: 0, deleted: 0, binary: true };
         }
-        let input = InternedInput::new(old, new);
+        let mut input = InternedInput::new(old, new);
+        let head = input.before.iter().zip(&input.after).take_while(|(a, b)| a == b).count();
+        input.before.drain(..head);
+        input.after.drain(..head);
+        let (before, after) = (input.before.iter().rev(), input.after.iter().rev());
+        let tail = before.zip(after).take_while(|(a, b)| a == b).count();
+        input.before.truncate(input.before.len() - tail);
+        input.after.truncate(input.after.len() - tail);
+        let (deleted, added) = (input.before.len(), input.after.len());
+        if deleted.min(added) > MAX_COMPARED_LINES {
+            return Self { added, deleted, binary: false };
+        }
         let diff = Diff::compute(Algorithm::Histogram, &input);
         Self {
             added: diff.count_additions() as usize,
@@ -162,5 +177,25 @@ mod tests {
     ) {
         let count = Count::between(old, new);
         assert_eq!((count.added, count.deleted, count.binary), (added, deleted, binary));
+    }
+
+    #[test]
+    fn files_made_to_keep_a_diff_busy() {
+        // Few different lines in no common order: minutes for an honest diff, a moment for this one.
+        let make = |f: fn(u64) -> u64| -> Vec<u8> {
+            (0..100_000).flat_map(|i| format!("{}\n", f(i)).into_bytes()).collect()
+        };
+        let (old, new) = (make(|i| i % 7), make(|i| (i * i) % 11));
+        let count = Count::between(&old, &new);
+        assert!(
+            (99_990..=100_000).contains(&count.added)
+                && (99_990..=100_000).contains(&count.deleted)
+        );
+
+        // One line in the middle of a long file is still one line.
+        let mut new = old.clone();
+        new[100_000] = b'x';
+        let count = Count::between(&old, &new);
+        assert_eq!((count.added, count.deleted), (1, 1));
     }
 }

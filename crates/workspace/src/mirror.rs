@@ -153,7 +153,12 @@ impl Mirrors {
                 let what = "another fetch of this repository held its mirror for too long".into();
                 return Err(Error::Network { what, source: None });
             }
-            std::thread::sleep(LOCK_POLL);
+            terms.runtime.block_on(async {
+                tokio::select! {
+                    () = terms.cancel.cancelled() => {}
+                    () = tokio::time::sleep(LOCK_POLL) => {}
+                }
+            });
         }
     }
 

@@ -89,7 +89,7 @@ mod tests {
             fs::rename(&top, next.join("a-folder-with-a-name")).unwrap();
             fs::rename(&next, &top).unwrap();
         }
-        fs::set_permissions(&top, fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&top, fs::Permissions::from_mode(0o000)).unwrap();
 
         let place = discard(&top, &trash).unwrap();
         remove(place, &trash).unwrap();

@@ -320,7 +320,7 @@ async fn folders_without_rights_and_without_end_are_removed() {
             )
             .unwrap();
         }
-        chmod(&tree.join("folder"), 0);
+        chmod(&tree.join("folder"), 0o000);
     })
     .await
     .unwrap_err();

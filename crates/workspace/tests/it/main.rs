@@ -1,4 +1,10 @@
 //! The crate against a real git server over HTTP, real folders and real processes.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking"
+)]
 
 mod changes;
 mod child;
