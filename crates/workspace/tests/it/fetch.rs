@@ -4,6 +4,7 @@ use std::{fs, time::Duration};
 
 use booty_workspace::{Error, Want};
 use rstest::rstest;
+use tokio::io::AsyncReadExt;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -190,6 +191,26 @@ async fn nobody_listens() {
         workspaces.checkout(KEY, &remote, &branch("main"), "job", CancellationToken::new()).await;
     let error = result.unwrap_err();
     assert!(matches!(error, Error::Network { .. }), "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn https_speaks_tls_first() {
+    let world = World::with(&[("file", "100644", b"x")]).await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut remote = world.remote();
+    remote.url =
+        format!("https://{}/octo/repo.git", listener.local_addr().unwrap()).parse().unwrap();
+    let heard = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut first = [0; 1];
+        stream.read_exact(&mut first).await.unwrap();
+        first
+    });
+    let workspaces = world.open();
+    let result =
+        workspaces.checkout(KEY, &remote, &branch("main"), "job", CancellationToken::new()).await;
+    assert!(matches!(result, Err(Error::Network { .. })), "{result:?}");
+    assert_eq!(heard.await.unwrap(), [0x16], "a TLS handshake record");
 }
 
 #[tokio::test(flavor = "multi_thread")]
