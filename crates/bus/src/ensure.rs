@@ -259,7 +259,7 @@ fn meaning(value: Option<&Value>) -> Option<Value> {
     match value? {
         Value::Null | Value::Bool(false) => None,
         Value::Number(n) if n.as_f64() == Some(0.0) => None,
-        Value::String(s) if s.is_empty() || s == "none" || s == "default" => None,
+        Value::String(s) if s.is_empty() => None,
         Value::Array(a) if a.is_empty() => None,
         Value::Object(fields) => {
             // The server adds notes of its own: `_nats.ver`, …

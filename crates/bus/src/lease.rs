@@ -165,6 +165,9 @@ impl Leases {
                     if !before.ended && before.holder != holder && before.until > now {
                         return Ok(Acquire::Held { by: before.holder, until: before.until });
                     }
+                    if let Some(until) = before.not_before(work.as_ref(), now) {
+                        return Ok(Acquire::Held { by: "nobody".to_owned(), until });
+                    }
                     record.inherit(before);
                 }
             }
@@ -328,6 +331,9 @@ pub(crate) struct Work {
     pub(crate) published: DateTime<Utc>,
     /// Where its delivery is answered.
     pub(crate) reply: String,
+    /// A retry or hand-back waits until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) not_before: Option<DateTime<Utc>>,
     pub(crate) state: WorkState,
 }
 
@@ -364,6 +370,12 @@ impl Record {
         if let (Some(work), Some(work_before)) = (&mut self.work, before.work) {
             work.state = work_before.state;
         }
+    }
+
+    /// Until when this message's retry has to wait yet.
+    fn not_before(&self, work: Option<&Work>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        work?;
+        self.work.as_ref()?.not_before.filter(|until| self.ended && *until > now)
     }
 
     fn to_bytes(&self) -> Result<Bytes, Error> {

@@ -43,20 +43,19 @@ impl<H: Handler> Worker<H> {
             return;
         };
         let sequence = info.stream_sequence;
-        let answer = Answer::new(self.bus.clone(), reply.to_string(), self.settings.lease);
-        let Some(_in_hand) = self.in_hand.enter(sequence) else {
-            // Redelivered while it runs here: the broker missed its progress.
-            answer.progress().await;
+        let Some((_in_hand, replies)) = self.in_hand.enter(sequence, &reply) else {
             return;
         };
+        let answer = Answer::new(self.bus.clone(), replies, self.settings.lease);
         let published = from_unix_nanos(info.published.unix_timestamp_nanos());
-        let work = Work { published, reply: reply.to_string(), state: WorkState::Open };
+        let work =
+            Work { published, reply: reply.to_string(), not_before: None, state: WorkState::Open };
         let key = self.settings.lease_key(sequence);
         let mut lease = match self.acquire(&key, work).await {
             Ok(Acquire::Taken(lease)) => lease,
             Ok(Acquire::Held { by, until }) => {
                 let left = (until - self.bus.clock().now()).to_std().unwrap_or_default();
-                info!(lease = key, by, "is held by another; waits for its deadline");
+                info!(lease = key, by, %until, "is not free yet; handed back until then");
                 answer.nak(left.min(self.settings.lease).max(MIN_DELAY)).await;
                 return;
             }

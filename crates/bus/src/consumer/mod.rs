@@ -8,13 +8,13 @@ mod settle;
 mod verdict;
 
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use booty_events::Service;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{error, info, warn};
 
@@ -152,16 +152,25 @@ impl<H: Handler> Worker<H> {
     }
 }
 
-/// The messages that this loop is at. The broker redelivers one whose progress ack was lost; it must
-/// not run twice here, and it must not take the lease from its own first run.
+/// The messages that this loop is at, and where each is to be answered. The broker delivers one again
+/// when it missed its progress, or forgot the delivery in a crash. It must not run twice here, nor
+/// take the lease from its own first run; but only the newest delivery's answer is sure to be heard.
 #[derive(Debug, Default)]
-struct InHand(Arc<Mutex<HashSet<u64>>>);
+struct InHand(Arc<Mutex<Replies>>);
+
+type Replies = HashMap<u64, watch::Sender<String>>;
 
 impl InHand {
-    /// `None` when the message is in hand already.
-    fn enter(&self, sequence: u64) -> Option<InHandGuard> {
-        let is_new = lock(&self.0).insert(sequence);
-        is_new.then(|| InHandGuard { set: Arc::clone(&self.0), sequence })
+    /// `None` when the message is in hand already; its answer goes to the new reply from now on.
+    fn enter(&self, sequence: u64, reply: &str) -> Option<(InHandGuard, watch::Receiver<String>)> {
+        let mut replies = lock(&self.0);
+        if let Some(present) = replies.get(&sequence) {
+            present.send_replace(reply.to_owned());
+            return None;
+        }
+        let (sender, receiver) = watch::channel(reply.to_owned());
+        replies.insert(sequence, sender);
+        Some((InHandGuard { replies: Arc::clone(&self.0), sequence }, receiver))
     }
 
     fn len(&self) -> usize {
@@ -171,19 +180,19 @@ impl InHand {
 
 #[derive(Debug)]
 struct InHandGuard {
-    set: Arc<Mutex<HashSet<u64>>>,
+    replies: Arc<Mutex<Replies>>,
     sequence: u64,
 }
 
 impl Drop for InHandGuard {
     fn drop(&mut self) {
-        lock(&self.set).remove(&self.sequence);
+        lock(&self.replies).remove(&self.sequence);
     }
 }
 
-fn lock(set: &Mutex<HashSet<u64>>) -> std::sync::MutexGuard<'_, HashSet<u64>> {
-    // Inserting and removing numbers leaves nothing half done.
-    set.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(replies: &Mutex<Replies>) -> std::sync::MutexGuard<'_, Replies> {
+    // Inserting and removing leaves nothing half done.
+    replies.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Raises an alarm while the durable's oldest message is too old.

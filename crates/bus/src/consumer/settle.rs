@@ -6,7 +6,10 @@ use std::{
 };
 
 use async_nats::{Request, jetstream::AckKind};
-use tokio::time::{Instant, timeout};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout},
+};
 use tracing::{debug, info, warn};
 
 use super::{Delivery, Handler, LAST_ANSWERS, Verdict, Worker};
@@ -18,6 +21,9 @@ use crate::{
 /// No nak is sooner: one without a delay comes back at once, and spins.
 pub(super) const MIN_DELAY: Duration = Duration::from_millis(100);
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
+/// How long the broker may take to confirm an ack, and how often it is asked.
+const ACK_TIMEOUT: Duration = Duration::from_secs(1);
+const ACK_TRIES: u32 = 2;
 /// Longer errors are cut before they are stored.
 const MAX_ERROR_BYTES: usize = 4096;
 /// What the spool calls a message that failed too often.
@@ -42,9 +48,7 @@ impl<H: Handler> Worker<H> {
             Verdict::HandBack { after, why } => {
                 info!(why, "handed back");
                 let record = Record { ended: true, ..lease.record.clone() };
-                if self.write(lease, record).await.is_ok() {
-                    answer.nak(delay(after, delivery)).await;
-                }
+                self.write_and_nak(lease, record, answer, delay(after, delivery)).await;
             }
             Verdict::Retry { after, why } => {
                 let why = cut(why);
@@ -56,9 +60,7 @@ impl<H: Handler> Worker<H> {
                 }
                 let record =
                     Record { ended: true, failures, last_error: Some(why), ..lease.record.clone() };
-                if self.write(lease, record).await.is_ok() {
-                    answer.nak(delay(after, delivery)).await;
-                }
+                self.write_and_nak(lease, record, answer, delay(after, delivery)).await;
             }
             Verdict::Reject { reason, why } => {
                 lease.record.failures += 1;
@@ -71,6 +73,22 @@ impl<H: Handler> Worker<H> {
     pub(super) async fn confirm_done(&self, lease: &mut Lease, answer: &Answer) {
         if self.write(lease, with_state(lease, true, WorkState::Done)).await.is_ok() {
             self.answer(answer, AckKind::Ack).await;
+        }
+    }
+
+    /// The entry says until when, as well: a broker that was killed forgets a nak and delivers at once.
+    async fn write_and_nak(
+        &self,
+        lease: &mut Lease,
+        mut record: Record,
+        answer: &Answer,
+        delay: Duration,
+    ) {
+        if let Some(work) = &mut record.work {
+            work.not_before = Some(self.bus.clock().now() + delay);
+        }
+        if self.write(lease, record).await.is_ok() {
+            answer.nak(delay).await;
         }
     }
 
@@ -99,17 +117,16 @@ impl<H: Handler> Worker<H> {
         }
     }
 
-    /// Answers the broker until it confirms. One that never does delivers again, and finds the
-    /// verdict in the lease's entry.
+    /// Answers the broker and waits until it confirms, but not for long: one that was killed may have
+    /// forgotten the delivery, and never confirms. It delivers again, and for that it needs the
+    /// permit; the verdict is then found in the lease's entry.
     pub(super) async fn answer(&self, answer: &Answer, kind: AckKind) {
-        let began = Instant::now();
-        while !answer.send(kind).await {
-            if self.patience(began).is_zero() {
-                warn!("the broker did not confirm the ack; the message comes again");
+        for _ in 0..ACK_TRIES {
+            if answer.send(kind).await {
                 return;
             }
-            tokio::time::sleep(RETRY_PAUSE).await;
         }
+        info!("the broker did not confirm the ack; the message comes again and is known then");
     }
 
     fn patience(&self, began: Instant) -> Duration {
@@ -126,18 +143,19 @@ pub(super) struct NotWritten;
 #[derive(Debug)]
 pub(super) struct Answer {
     bus: Bus,
-    reply: String,
+    /// The newest delivery's.
+    reply: watch::Receiver<String>,
     ack_wait: Duration,
 }
 
 impl Answer {
-    pub(super) fn new(bus: Bus, reply: String, ack_wait: Duration) -> Self {
+    pub(super) fn new(bus: Bus, reply: watch::Receiver<String>, ack_wait: Duration) -> Self {
         Self { bus, reply, ack_wait }
     }
 
     /// More time. A lost one does no harm: the next comes after a third of the ack wait.
     pub(super) async fn progress(&self) {
-        let sent = self.bus.client().publish(self.reply.clone(), AckKind::Progress.into());
+        let sent = self.bus.client().publish(self.newest_reply(), AckKind::Progress.into());
         // The client takes it at once, unless its queue is full.
         if timeout(self.ack_wait / 3, sent).await.is_err() {
             debug!("progress was not sent: the client is busy");
@@ -156,14 +174,24 @@ impl Answer {
         if self.bus.connected().await.is_err() {
             return false;
         }
-        let request = Request::new().payload(kind.into());
-        match self.bus.client().send_request(self.reply.clone(), request).await {
-            Ok(_) => true,
-            Err(error) => {
-                debug!(%error, "no confirmation");
-                false
-            }
+        let mut reply = self.reply.clone();
+        let subject = reply.borrow_and_update().clone();
+        let request = Request::new().payload(kind.into()).timeout(Some(ACK_TIMEOUT));
+        tokio::select! {
+            answer = self.bus.client().send_request(subject, request) => match answer {
+                Ok(_) => true,
+                Err(error) => {
+                    debug!(%error, "no confirmation");
+                    false
+                }
+            },
+            // Delivered again meanwhile: the old reply is not heard any more.
+            Ok(()) = reply.changed() => false,
         }
+    }
+
+    fn newest_reply(&self) -> String {
+        self.reply.borrow().clone()
     }
 }
 

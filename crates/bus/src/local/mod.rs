@@ -195,7 +195,7 @@ impl LocalServer {
 
     async fn launch(&mut self) -> Result<(), Error> {
         let log = self.data_dir.join("nats-server.log");
-        let name = format!("booty-{}-{}", std::process::id(), self.port);
+        let name = format!("booty-{}-{}-{}", std::process::id(), self.port, self.monitor_port);
         let arguments = [
             "-c".into(),
             self.data_dir.join("nats.conf").into_os_string(),

@@ -108,7 +108,7 @@ async fn a_durable_is_made_at_the_start_and_brought_up_to_date() {
     stream.create_consumer(foreign).await.unwrap();
     settings.durable = "foreign".to_owned();
     let error = ensure_consumer(&world.bus, &settings).await.unwrap_err();
-    assert!(error.to_string().contains("ack_policy is \"none\""), "{error}");
+    assert!(error.to_string().contains("ack_policy is \"none\", must be \"explicit\""), "{error}");
 }
 
 #[tokio::test]
