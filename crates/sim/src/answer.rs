@@ -93,8 +93,7 @@ impl Refusal {
     /// 422 `Validation Failed` with a sentence about one field.
     pub(crate) fn custom(resource: &str, field: Option<&str>, message: impl Into<String>) -> Self {
         let mut refusal = Self::unprocessable("Validation Failed");
-        let mut error =
-            json!({"resource": resource, "code": "custom", "message": message.into()});
+        let mut error = json!({"resource": resource, "code": "custom", "message": message.into()});
         if let (Some(field), Some(error)) = (field, error.as_object_mut()) {
             error.insert("field".to_owned(), field.into());
         }

@@ -132,9 +132,7 @@ pub(crate) fn label_names(items: &[Value]) -> Result<Vec<String>, Refusal> {
             item.as_str()
                 .or_else(|| item.get("name").and_then(Value::as_str))
                 .map(str::to_owned)
-                .ok_or_else(|| {
-                    Refusal::malformed(format!("For 'items', {item} is not a string."))
-                })
+                .ok_or_else(|| Refusal::malformed(format!("For 'items', {item} is not a string.")))
         })
         .collect()
 }

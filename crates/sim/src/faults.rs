@@ -143,7 +143,12 @@ impl Faults {
     }
 
     /// The trouble that a request meets: the first rule that strikes.
-    pub(crate) fn strike(&mut self, method: &str, path: &str, rng: &mut impl Rng) -> Option<Trouble> {
+    pub(crate) fn strike(
+        &mut self,
+        method: &str,
+        path: &str,
+        rng: &mut impl Rng,
+    ) -> Option<Trouble> {
         for rule in &mut self.rules {
             if rule.times == Some(0) || !rule.matches(method, path) {
                 continue;

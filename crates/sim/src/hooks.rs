@@ -13,6 +13,7 @@ use sha2::Sha256;
 use tokio::sync::{Semaphore, mpsc};
 use uuid::Uuid;
 
+use crate::record::Recorder;
 use crate::settings::Clock;
 use crate::view::{Changed, DeliveryView};
 use crate::world::Hook;
@@ -76,6 +77,16 @@ impl Sent {
 
 type Log = Arc<Mutex<VecDeque<Sent>>>;
 
+/// What every delivery is sent with.
+#[derive(Clone, Debug)]
+pub(crate) struct Post {
+    pub(crate) client: reqwest::Client,
+    pub(crate) timeout: Duration,
+    pub(crate) clock: Clock,
+    pub(crate) changed: Changed,
+    pub(crate) recorder: Option<Arc<Recorder>>,
+}
+
 /// Takes deliveries and remembers them.
 #[derive(Clone, Debug)]
 pub(crate) struct Outbox {
@@ -86,15 +97,10 @@ pub(crate) struct Outbox {
 
 impl Outbox {
     /// The outbox, and the task that empties it.
-    pub(crate) fn new(
-        client: reqwest::Client,
-        timeout: Duration,
-        clock: Clock,
-        changed: Changed,
-    ) -> (Self, impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn new(post: Post) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        let outbox = Self { queue, log: Log::default(), clock };
-        let task = send_all(waiting, outbox.clone().log, client, timeout, outbox.clock.clone(), changed);
+        let outbox = Self { queue, log: Log::default(), clock: post.clock.clone() };
+        let task = send_all(waiting, Arc::clone(&outbox.log), post);
         (outbox, task)
     }
 
@@ -127,40 +133,31 @@ impl Outbox {
     }
 }
 
-async fn send_all(
-    mut waiting: mpsc::Receiver<Delivery>,
-    log: Log,
-    client: reqwest::Client,
-    timeout: Duration,
-    clock: Clock,
-    changed: Changed,
-) {
+async fn send_all(mut waiting: mpsc::Receiver<Delivery>, log: Log, post: Post) {
     let permits = Arc::new(Semaphore::new(AT_ONCE));
     while let Some(delivery) = waiting.recv().await {
         let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
-        let (log, client, clock, changed) =
-            (Arc::clone(&log), client.clone(), clock.clone(), changed.clone());
+        let (log, post) = (Arc::clone(&log), post.clone());
         tokio::spawn(async move {
-            let sent = send_one(delivery, &client, timeout, &clock).await;
+            let sent = send_one(delivery, &post).await;
             remember(&log, sent);
-            changed.tell();
+            post.changed.tell();
             drop(permit);
         });
     }
 }
 
-async fn send_one(
-    delivery: Delivery,
-    client: &reqwest::Client,
-    timeout: Duration,
-    clock: &Clock,
-) -> Sent {
+async fn send_one(delivery: Delivery, post: &Post) -> Sent {
+    let Post { client, timeout, clock, recorder, .. } = post;
     let (at, started) = (clock.now(), Instant::now());
     if delivery.lost {
         return failed(delivery, at, Duration::ZERO, 502, "failed to connect to host");
     }
     let headers = headers(&delivery);
-    let mut request = client.post(&delivery.hook.url).timeout(timeout).body(delivery.body.clone());
+    if let Some(recorder) = recorder {
+        recorder.webhook(delivery.event, &shown(&headers), &delivery.body);
+    }
+    let mut request = client.post(&delivery.hook.url).timeout(*timeout).body(delivery.body.clone());
     for (name, value) in &headers {
         request = request.header(*name, value);
     }
@@ -170,7 +167,9 @@ async fn send_one(
         let headers = response
             .headers()
             .iter()
-            .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into()))
+            .map(|(name, value)| {
+                (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into())
+            })
             .collect::<Map<String, Value>>();
         let body = response.bytes().await?;
         Ok::<_, reqwest::Error>((status, headers, body))
@@ -192,8 +191,11 @@ async fn send_one(
             duration: started.elapsed(),
         },
         Err(error) => {
-            let (status, text) =
-                if error.is_timeout() { (504, "timed out") } else { (502, "failed to connect to host") };
+            let (status, text) = if error.is_timeout() {
+                (504, "timed out")
+            } else {
+                (502, "failed to connect to host")
+            };
             let mut sent = failed(delivery, at, started.elapsed(), status, text);
             sent.request_headers = shown(&headers);
             sent
@@ -232,7 +234,13 @@ fn shown(headers: &[(&'static str, String)]) -> Map<String, Value> {
     headers.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect()
 }
 
-fn failed(delivery: Delivery, at: DateTime<Utc>, duration: Duration, status: u16, text: &str) -> Sent {
+fn failed(
+    delivery: Delivery,
+    at: DateTime<Utc>,
+    duration: Duration,
+    status: u16,
+    text: &str,
+) -> Sent {
     Sent {
         delivery,
         at,

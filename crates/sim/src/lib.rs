@@ -26,7 +26,5 @@ pub use faults::{Rule, Trouble};
 pub use settings::{Clock, Paces, SimSettings, Webhook};
 pub use sim::Sim;
 pub use verbs::File;
-pub use view::{
-    CommentView, DeliveryView, IssueView, PullView, RepoView, RequestView, Snapshot,
-};
+pub use view::{CommentView, DeliveryView, IssueView, PullView, RepoView, RequestView, Snapshot};
 pub use world::{Permission, Scope};

@@ -52,8 +52,22 @@ impl Recorder {
             "response_headers": shown(reply.headers(), &|_| true),
             "response_body": String::from_utf8_lossy(&answer),
         });
+        self.append(&line);
+    }
+
+    /// A webhook as it is sent.
+    pub(crate) fn webhook(&self, event: &str, headers: &Map<String, Value>, body: &Bytes) {
+        self.append(&json!({
+            "webhook": event,
+            "request_headers": headers,
+            "request_body": String::from_utf8_lossy(body),
+        }));
+    }
+
+    fn append(&self, line: &Value) {
         let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = writeln!(file, "{line}") {
+        // One write a line: several simulators may append to one file.
+        if let Err(error) = file.write_all(format!("{line}\n").as_bytes()) {
             tracing::warn!(%error, "traffic can't be recorded");
         }
     }

@@ -226,7 +226,9 @@ fn basic_password(value: &str) -> Option<String> {
     let text = String::from_utf8(bytes).ok()?;
     let (user, password) = text.split_once(':')?;
     // Git takes the token as either.
-    Some(if password.is_empty() || password == "x-oauth-basic" { user } else { password }.to_owned())
+    Some(
+        if password.is_empty() || password == "x-oauth-basic" { user } else { password }.to_owned(),
+    )
 }
 
 /// The key of the route's repository, if user and token may do this to it.

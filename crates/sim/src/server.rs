@@ -38,7 +38,7 @@ pub(crate) struct Shared {
     world: Mutex<World>,
     pub(crate) changed: Changed,
     pub(crate) control_token: SecretString,
-    pub(crate) recorder: Option<Recorder>,
+    pub(crate) recorder: Option<Arc<Recorder>>,
     /// Requests being answered, by their `Authorization`.
     in_flight: Mutex<HashMap<Vec<u8>, u32>>,
 }
@@ -48,7 +48,7 @@ impl Shared {
         world: World,
         changed: Changed,
         control_token: SecretString,
-        recorder: Option<Recorder>,
+        recorder: Option<Arc<Recorder>>,
     ) -> Self {
         Self {
             world: Mutex::new(world),
@@ -88,8 +88,8 @@ pub(crate) async fn accept(listener: TcpListener, shared: Arc<Shared>, stop: Can
         let (shared, stop) = (Arc::clone(&shared), stop.clone());
         tokio::spawn(async move {
             let service = service_fn(move |request| serve(Arc::clone(&shared), peer, request));
-            let connection =
-                hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+            let connection = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service);
             tokio::select! {
                 () = stop.cancelled() => {}
                 // Ends in an error whenever an answer is dropped: nothing to tell anybody.
@@ -161,9 +161,9 @@ fn refused_before(trouble: &Trouble) -> Option<Refusal> {
             StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
             "Server Error",
         )),
-        Trouble::PrimaryLimit { seconds } => Some(
-            limits::primary_limit(0).header("x-sim-reset-in", seconds.to_string()),
-        ),
+        Trouble::PrimaryLimit { seconds } => {
+            Some(limits::primary_limit(0).header("x-sim-reset-in", seconds.to_string()))
+        }
         Trouble::SecondaryLimit { status, seconds } => {
             let wait = TimeDelta::seconds(i64::try_from(*seconds).unwrap_or(i64::MAX / 1000));
             Some(limits::secondary_limit(*status, wait))
@@ -185,14 +185,22 @@ impl Asked {
     async fn api(&self, shared: &Arc<Shared>, in_flight: u32) -> (String, Reply) {
         let job = {
             let shared = Arc::clone(shared);
-            let (method, path, query) = (self.method.clone(), self.path.clone(), self.query.clone());
+            let (method, path, query) =
+                (self.method.clone(), self.path.clone(), self.query.clone());
             let (headers, raw) = (self.headers.clone(), self.raw.clone());
             move || {
                 let world = &mut *shared.world();
                 let method = if method == Method::HEAD { Method::GET } else { method };
                 let conditional = headers.get("if-none-match").cloned();
-                let outcome =
-                    rest::handle(world, &method, &path, query.as_deref(), &headers, &raw, in_flight);
+                let outcome = rest::handle(
+                    world,
+                    &method,
+                    &path,
+                    query.as_deref(),
+                    &headers,
+                    &raw,
+                    in_flight,
+                );
                 let is_get = method == Method::GET;
                 let user = outcome.user.clone();
                 (user, dress(world, outcome, is_get, conditional.as_ref()))
@@ -248,10 +256,9 @@ impl Asked {
             Box::new(reply)
         };
         // Git's own protocol takes Basic only.
-        let is_basic = self
-            .headers
-            .get("authorization")
-            .map(|value| value.as_bytes().get(..6).is_some_and(|s| s.eq_ignore_ascii_case(b"basic ")));
+        let is_basic = self.headers.get("authorization").map(|value| {
+            value.as_bytes().get(..6).is_some_and(|s| s.eq_ignore_ascii_case(b"basic "))
+        });
         let user = match is_basic {
             None => String::new(),
             Some(false) => return (String::new(), Err(ask())),
@@ -280,7 +287,8 @@ impl Asked {
 
     fn refuse(&self, shared: &Shared, mut refusal: Refusal) -> Reply {
         let world = &mut *shared.world();
-        let user = rest::authenticate(world, &self.headers).map(|(login, _)| login).unwrap_or_default();
+        let user =
+            rest::authenticate(world, &self.headers).map(|(login, _)| login).unwrap_or_default();
         let now = world.instant();
         let mut primary = world.limits.primary(&user, now);
         // The reset travels inside the refusal, and never leaves as a header of its own.
@@ -298,7 +306,14 @@ impl Asked {
         let reply = dress(world, outcome, false, None);
         self.note(world, user, reply.status().as_u16());
         if let Some(recorder) = &shared.recorder {
-            recorder.exchange(&self.method, &self.path, self.query.as_deref(), &self.headers, &self.raw, &reply);
+            recorder.exchange(
+                &self.method,
+                &self.path,
+                self.query.as_deref(),
+                &self.headers,
+                &self.raw,
+                &reply,
+            );
         }
         reply
     }
@@ -312,7 +327,14 @@ impl Asked {
         let status = reply.map_or(0, |reply| reply.status().as_u16());
         self.note(&mut shared.world(), user, status);
         if let (Some(recorder), Some(reply)) = (&shared.recorder, reply) {
-            recorder.exchange(&self.method, &self.path, self.query.as_deref(), &self.headers, &self.raw, reply);
+            recorder.exchange(
+                &self.method,
+                &self.path,
+                self.query.as_deref(),
+                &self.headers,
+                &self.raw,
+                reply,
+            );
         }
     }
 
@@ -402,7 +424,9 @@ fn failure(status: u16) -> Reply {
 pub(crate) fn plain(status: StatusCode, text: &str) -> Reply {
     let mut reply = Response::new(Full::new(Bytes::from(text.to_owned())));
     *reply.status_mut() = status;
-    reply.headers_mut().insert("content-type", HeaderValue::from_static("text/plain; charset=utf-8"));
+    reply
+        .headers_mut()
+        .insert("content-type", HeaderValue::from_static("text/plain; charset=utf-8"));
     reply
 }
 
@@ -424,7 +448,8 @@ struct InFlight<'a> {
 
 impl<'a> InFlight<'a> {
     fn enter(shared: &'a Shared, headers: &HeaderMap) -> Self {
-        let key = headers.get("authorization").map(|value| value.as_bytes().to_vec()).unwrap_or_default();
+        let key =
+            headers.get("authorization").map(|value| value.as_bytes().to_vec()).unwrap_or_default();
         let mut all = shared.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
         let count = all.entry(key.clone()).or_default();
         *count += 1;

@@ -33,9 +33,8 @@ pub(crate) fn node(kind: &str, id: impl std::fmt::Display) -> String {
 }
 
 pub(crate) fn user(world: &World, login: &str) -> Value {
-    let (id, login) = world
-        .known_user(login)
-        .map_or((10_137, "ghost"), |user| (user.id, user.login.as_str()));
+    let (id, login) =
+        world.known_user(login).map_or((10_137, "ghost"), |user| (user.id, user.login.as_str()));
     let api = format!("{}/users/{login}", world.base);
     let kind = if login.ends_with("[bot]") { "Bot" } else { "User" };
     json!({

@@ -12,7 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::client::SimClient;
 use crate::error::Error;
-use crate::hooks::Outbox;
+use crate::hooks::{Outbox, Post};
 use crate::record::Recorder;
 use crate::server::{self, Shared};
 use crate::settings::SimSettings;
@@ -39,22 +39,23 @@ impl Sim {
         let addr = listener.local_addr().map_err(listen)?;
         let recorder = match &settings.record_to {
             None => None,
-            Some(path) => Some(
+            Some(path) => Some(Arc::new(
                 Recorder::open(path)
                     .map_err(|source| Error::Write { path: path.clone(), source })?,
-            ),
+            )),
         };
         let changed = Changed::new();
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .build()?;
-        let (outbox, send_all) = Outbox::new(
+        let (outbox, send_all) = Outbox::new(Post {
             client,
-            settings.delivery_timeout,
-            settings.clock.clone(),
-            changed.clone(),
-        );
+            timeout: settings.delivery_timeout,
+            clock: settings.clock.clone(),
+            changed: changed.clone(),
+            recorder: recorder.clone(),
+        });
         let given = settings.control_token.clone();
         let mut world = World::new(format!("http://{addr}"), settings, outbox);
         let control_token = given.unwrap_or_else(|| {

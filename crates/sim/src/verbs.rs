@@ -195,7 +195,11 @@ impl World {
             }
             Command::set_protected { repo, branch, protected } => {
                 let branches = &mut self.repo_mut(&repo)?.protected;
-                if protected { branches.insert(branch) } else { branches.remove(&branch) };
+                if protected {
+                    branches.insert(branch)
+                } else {
+                    branches.remove(&branch)
+                };
                 Value::Null
             }
             Command::set_permission { repo, login, permission } => {

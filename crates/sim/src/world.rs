@@ -23,8 +23,8 @@ use crate::limits::Limits;
 use crate::settings::{SimSettings, Webhook};
 use crate::view::RequestView;
 pub(crate) use issues::{IssueEdit, check_label_look, check_label_name};
-pub use model::{Permission, Scope};
 pub(crate) use model::{Comment, Happening, Hook, Issue, Label, Pull, Repo, Token, User};
+pub use model::{Permission, Scope};
 pub(crate) use pulls::NewPull;
 
 /// Requests remembered for inspection; the oldest go first.

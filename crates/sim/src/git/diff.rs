@@ -2,10 +2,14 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Arc, PoisonError};
 
 use gix::ObjectId;
 
 use super::{GitError, Store};
+
+/// Diffs remembered in a repository.
+const DIFFS_KEPT: usize = 4096;
 
 /// One file of a diff.
 #[derive(Clone, Debug)]
@@ -59,56 +63,35 @@ impl Store {
         Ok(String::from_utf8_lossy(&out).into_owned())
     }
 
+    /// The same by file; made once, for commits never change.
     pub(crate) fn file_diffs(
         &self,
         from: ObjectId,
         to: ObjectId,
-    ) -> Result<Vec<FileDiff>, GitError> {
-        let (from, to) = (from.to_string(), to.to_string());
-        let raw = self.run(&["diff", "--raw", "-z", "-M", "--no-abbrev", &from, &to])?;
-        let raw = String::from_utf8_lossy(&raw).into_owned();
-        let mut fields = raw.split('\0').filter(|field| !field.is_empty());
-        let mut files = Vec::new();
-        while let (Some(head), Some(first)) = (fields.next(), fields.next()) {
-            let words: Vec<&str> = head.trim_start_matches(':').split(' ').collect();
-            let letter = words.get(4).and_then(|word| word.chars().next()).unwrap_or('M');
-            let (path, previous) = match letter {
-                'R' | 'C' => (fields.next().unwrap_or(first), Some(first.to_owned())),
-                _ => (first, None),
-            };
-            let side = if letter == 'D' { 2 } else { 3 };
-            files.push(FileDiff {
-                path: path.to_owned(),
-                previous,
-                status: match letter {
-                    'A' => "added",
-                    'D' => "removed",
-                    'R' => "renamed",
-                    _ => "modified",
-                },
-                additions: 0,
-                deletions: 0,
-                sha: words.get(side).copied().unwrap_or_default().to_owned(),
-                patch: None,
-            });
+    ) -> Result<Arc<Vec<FileDiff>>, GitError> {
+        let known =
+            self.diffs.lock().unwrap_or_else(PoisonError::into_inner).get(&(from, to)).cloned();
+        if let Some(known) = known {
+            return Ok(known);
         }
-        // Same options, same order: the n-th section of the text is the n-th file.
-        let text = self.run(&["diff", "--no-color", "-M", &from, &to])?;
-        let text = String::from_utf8_lossy(&text).into_owned();
-        let mut starts: Vec<usize> = text.match_indices("\ndiff --git ").map(|(at, _)| at + 1).collect();
-        if text.starts_with("diff --git ") {
-            starts.insert(0, 0);
+        let range = [from.to_string(), to.to_string()];
+        let out = self.run(&[
+            "diff",
+            "--raw",
+            "-p",
+            "-z",
+            "-M",
+            "--no-color",
+            "--no-abbrev",
+            &range[0],
+            &range[1],
+        ])?;
+        let files = Arc::new(parse(&String::from_utf8_lossy(&out)));
+        let mut diffs = self.diffs.lock().unwrap_or_else(PoisonError::into_inner);
+        if diffs.len() >= DIFFS_KEPT {
+            diffs.clear();
         }
-        for (index, file) in files.iter_mut().enumerate() {
-            let Some(start) = starts.get(index) else { break };
-            let end = starts.get(index + 1).copied().unwrap_or(text.len());
-            let section = &text[*start..end];
-            let Some(hunks) = section.find("\n@@ ") else { continue };
-            let patch = section[hunks + 1..].trim_end_matches('\n');
-            file.additions = patch.lines().filter(|line| line.starts_with('+')).count() as u64;
-            file.deletions = patch.lines().filter(|line| line.starts_with('-')).count() as u64;
-            file.patch = Some(patch.to_owned());
-        }
+        diffs.insert((from, to), Arc::clone(&files));
         Ok(files)
     }
 
@@ -137,4 +120,58 @@ impl Store {
             Err(GitError(String::from_utf8_lossy(&out.stderr).trim().to_owned()))
         }
     }
+}
+
+/// First one line a file, ended by NUL; then the hunks of all files in the same order.
+fn parse(out: &str) -> Vec<FileDiff> {
+    let mut files = Vec::new();
+    let mut rest = out;
+    while let Some((head, after)) = rest.strip_prefix(':').and_then(|rest| rest.split_once('\0')) {
+        let words: Vec<&str> = head.split(' ').collect();
+        let letter = words.get(4).and_then(|word| word.chars().next()).unwrap_or('M');
+        let (first, mut after) = after.split_once('\0').unwrap_or((after, ""));
+        let (mut path, mut previous) = (first, None);
+        if matches!(letter, 'R' | 'C') {
+            previous = Some(first.to_owned());
+            (path, after) = after.split_once('\0').unwrap_or((after, ""));
+        }
+        rest = after;
+        files.push(FileDiff {
+            path: path.to_owned(),
+            previous,
+            status: match letter {
+                'A' => "added",
+                'D' => "removed",
+                'R' => "renamed",
+                _ => "modified",
+            },
+            additions: 0,
+            deletions: 0,
+            sha: words
+                .get(if letter == 'D' { 2 } else { 3 })
+                .copied()
+                .unwrap_or_default()
+                .to_owned(),
+            patch: None,
+        });
+    }
+    let text = rest.trim_start_matches('\0');
+    let mut starts: Vec<usize> =
+        text.match_indices("\ndiff --git ").map(|(at, _)| at + 1).collect();
+    if text.starts_with("diff --git ") {
+        starts.insert(0, 0);
+    }
+    for (index, file) in files.iter_mut().enumerate() {
+        let Some(start) = starts.get(index) else { break };
+        let end = starts.get(index + 1).copied().unwrap_or(text.len());
+        let section = &text[*start..end];
+        // Without hunks it is binary, or only its mode or its name changed.
+        let Some(hunks) = section.find("\n@@ ") else { continue };
+        let patch = section[hunks + 1..].trim_end_matches('\n');
+        let count = |sign| patch.lines().filter(|line| line.starts_with(sign)).count() as u64;
+        file.additions = count('+');
+        file.deletions = count('-');
+        file.patch = Some(patch.to_owned());
+    }
+    files
 }

@@ -1,12 +1,16 @@
 //! A bare repository: objects and references.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use gix::bstr::{BString, ByteSlice};
 use gix::objs::{self, Kind};
 use gix::refs::transaction::{Change, LogChange, PreviousValue, RefEdit, RefLog};
 use gix::refs::{FullName, Target};
 use gix::{ObjectId, ThreadSafeRepository};
+
+use super::FileDiff;
 
 /// Git refused, in its own words.
 #[derive(Debug, thiserror::Error)]
@@ -58,7 +62,11 @@ pub(crate) struct Commit {
 pub(crate) struct Store {
     path: PathBuf,
     repo: ThreadSafeRepository,
+    pub(super) diffs: Mutex<Diffs>,
 }
+
+/// By the two commits or trees.
+type Diffs = HashMap<(ObjectId, ObjectId), Arc<Vec<FileDiff>>>;
 
 impl Store {
     pub(crate) fn init(path: PathBuf, default_branch: &str) -> Result<Self, GitError> {
@@ -79,7 +87,7 @@ impl Store {
         std::fs::write(path.join("HEAD"), head).map_err(GitError::new)?;
         let repo = ThreadSafeRepository::open_opts(&path, gix::open::Options::isolated())
             .map_err(GitError::new)?;
-        Ok(Self { path, repo })
+        Ok(Self { path, repo, diffs: Mutex::default() })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -210,8 +218,7 @@ impl Store {
         if self.merge_base(base, head).is_none() {
             return Ok(None);
         }
-        let walk =
-            repo.rev_walk([head]).with_hidden([base]).all().map_err(GitError::new)?;
+        let walk = repo.rev_walk([head]).with_hidden([base]).all().map_err(GitError::new)?;
         let mut found = Vec::new();
         for info in walk {
             found.push(info.map_err(GitError::new)?.id);

@@ -101,9 +101,9 @@ impl Store {
         for (name, mode, id) in self.tree_entries(tree)? {
             let below = if mode.is_tree() { self.all_entries(id)? } else { Vec::new() };
             found.push((name.clone(), mode, id));
-            found.extend(below.into_iter().map(|(path, mode, id)| {
-                (format!("{name}/{path}"), mode, id)
-            }));
+            found.extend(
+                below.into_iter().map(|(path, mode, id)| (format!("{name}/{path}"), mode, id)),
+            );
         }
         Ok(found)
     }

@@ -47,8 +47,11 @@ pub(super) fn blob(world: &mut World, call: &Call) -> Result<Answer, Refusal> {
     let bytes = repo.git.blob(id)?;
     // GitHub breaks the text into lines of 60.
     let packed = STANDARD.encode(&bytes);
-    let lines: Vec<String> =
-        packed.as_bytes().chunks(60).map(|line| String::from_utf8_lossy(line).into_owned()).collect();
+    let lines: Vec<String> = packed
+        .as_bytes()
+        .chunks(60)
+        .map(|line| String::from_utf8_lossy(line).into_owned())
+        .collect();
     Ok(Answer::ok(json!({
         "sha": id.to_string(),
         "node_id": show::node("Blob", format!("{}:{id}", repo.id)),
@@ -98,7 +101,9 @@ fn tree_edit(
     let path = text("path").unwrap_or_default();
     match check_path(path) {
         Ok(()) => {}
-        Err(PathFault::LeadingSlash) => return refuse("tree.path cannot start with a slash".into()),
+        Err(PathFault::LeadingSlash) => {
+            return refuse("tree.path cannot start with a slash".into());
+        }
         Err(PathFault::Malformed) => {
             return refuse("tree.path contains a malformed path component".into());
         }
@@ -140,7 +145,9 @@ fn tree_edit(
         return refuse("A subdirectory may not have content".into());
     }
     let Some(content) = content.as_str() else {
-        return Err(Refusal::malformed(format!("For 'properties/content', {content} is not a string.")));
+        return Err(Refusal::malformed(format!(
+            "For 'properties/content', {content} is not a string."
+        )));
     };
     Ok((path.to_owned(), Some((mode, git.write_blob(content.as_bytes())?))))
 }
@@ -149,7 +156,9 @@ pub(super) fn tree(world: &mut World, call: &Call) -> Result<Answer, Refusal> {
     let repo = world.repo(&call.repo)?;
     let name = call.param("sha");
     let id = tree_of(world, call, name)
-        .or_else(|| repo.git.resolve_commit(name).and_then(|id| Some(repo.git.commit(id).ok()?.tree)))
+        .or_else(|| {
+            repo.git.resolve_commit(name).and_then(|id| Some(repo.git.commit(id).ok()?.tree))
+        })
         .ok_or_else(Refusal::not_found)?;
     // Any value of the parameter counts, "0" and "false" too.
     shown_tree(world, call, id, call.query("recursive").is_some()).map(Answer::ok)
@@ -169,9 +178,10 @@ pub(super) fn create_commit(world: &mut World, call: &Call) -> Result<Answer, Re
     };
     let mut parents = Vec::new();
     for parent in call.body.get("parents").and_then(Value::as_array).into_iter().flatten() {
-        let id = parent.as_str().and_then(|sha| repo.git.has(sha, Kind::Commit)).ok_or_else(|| {
-            Refusal::unprocessable("Parent SHA does not exist or is not a commit object")
-        })?;
+        let id =
+            parent.as_str().and_then(|sha| repo.git.has(sha, Kind::Commit)).ok_or_else(|| {
+                Refusal::unprocessable("Parent SHA does not exist or is not a commit object")
+            })?;
         parents.push(id);
     }
     let id = repo.git.write_commit(tree, &parents, &author, &committer, message)?;
@@ -193,7 +203,9 @@ pub(super) fn create_ref(world: &mut World, call: &Call) -> Result<Answer, Refus
         ));
     }
     if !is_sha(sha) {
-        return Err(Refusal::unprocessable("The sha parameter must be exactly 40 characters and contain only [0-9a-f]."));
+        return Err(Refusal::unprocessable(
+            "The sha parameter must be exactly 40 characters and contain only [0-9a-f].",
+        ));
     }
     let id = world.create_ref(&call.repo, &call.viewer, name, sha)?;
     Ok(Answer::created(show::reference(world, world.repo(&call.repo)?, name, id)))
@@ -202,7 +214,9 @@ pub(super) fn create_ref(world: &mut World, call: &Call) -> Result<Answer, Refus
 pub(super) fn update_ref(world: &mut World, call: &Call) -> Result<Answer, Refusal> {
     let sha = call.required_text("sha")?;
     if !is_sha(sha) {
-        return Err(Refusal::unprocessable("The sha parameter must be exactly 40 characters and contain only [0-9a-f]."));
+        return Err(Refusal::unprocessable(
+            "The sha parameter must be exactly 40 characters and contain only [0-9a-f].",
+        ));
     }
     let force = call.flag("force")?.unwrap_or(false);
     let name = full_ref(call);
@@ -231,9 +245,7 @@ pub(super) fn matching_refs(world: &mut World, call: &Call) -> Result<Answer, Re
         .filter(|(name, _)| repo.ref_visible.get(name).is_none_or(|from| *from <= now))
         .collect();
     // GitHub doesn't cut this list into pages.
-    Ok(Answer::ok(
-        found.iter().map(|(name, id)| show::reference(world, repo, name, *id)).collect(),
-    ))
+    Ok(Answer::ok(found.iter().map(|(name, id)| show::reference(world, repo, name, *id)).collect()))
 }
 
 fn full_ref(call: &Call) -> String {
@@ -243,7 +255,9 @@ fn full_ref(call: &Call) -> String {
 fn find(world: &World, call: &Call, param: &str, kind: Kind) -> Result<ObjectId, Refusal> {
     let sha = call.param(param);
     if !is_sha(sha) {
-        return Err(Refusal::unprocessable("The sha parameter must be exactly 40 characters and contain only [0-9a-f]."));
+        return Err(Refusal::unprocessable(
+            "The sha parameter must be exactly 40 characters and contain only [0-9a-f].",
+        ));
     }
     world.repo(&call.repo)?.git.has(sha, kind).ok_or_else(Refusal::not_found)
 }
@@ -260,8 +274,7 @@ fn tree_of(world: &World, call: &Call, sha: &str) -> Option<ObjectId> {
 
 fn shown_tree(world: &World, call: &Call, id: ObjectId, recursive: bool) -> Result<Value, Refusal> {
     let repo = world.repo(&call.repo)?;
-    let entries =
-        if recursive { repo.git.all_entries(id)? } else { repo.git.tree_entries(id)? };
+    let entries = if recursive { repo.git.all_entries(id)? } else { repo.git.tree_entries(id)? };
     let shown: Vec<Value> = entries
         .iter()
         .take(MAX_ENTRIES)
@@ -282,16 +295,17 @@ fn person(call: &Call, name: &str, default: &Person) -> Result<Option<Person>, R
         Some(given) => given,
     };
     let field = |field: &str| {
-        given.get(field).and_then(Value::as_str).map(str::to_owned).ok_or_else(|| {
-            Refusal::malformed(format!("\"{field}\" wasn't supplied."))
-        })
+        given
+            .get(field)
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+            .ok_or_else(|| Refusal::malformed(format!("\"{field}\" wasn't supplied.")))
     };
     let (seconds, offset) = match given.get("date").and_then(Value::as_str) {
         None => (default.seconds, default.offset),
         Some(date) => {
-            let date = DateTime::parse_from_rfc3339(date).map_err(|_| {
-                Refusal::malformed(format!("{date} is not a valid date-time."))
-            })?;
+            let date = DateTime::parse_from_rfc3339(date)
+                .map_err(|_| Refusal::malformed(format!("{date} is not a valid date-time.")))?;
             (date.timestamp(), date.offset().local_minus_utc())
         }
     };

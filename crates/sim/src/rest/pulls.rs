@@ -35,9 +35,7 @@ pub(super) fn list(world: &mut World, call: &Call) -> Result<Answer, Refusal> {
     if call.query("direction").unwrap_or(newest_first) == "desc" {
         found.reverse();
     }
-    Ok(call.page(found, |(issue, pull)| {
-        show::pull_in_list(world, repo, issue, pull, &call.viewer)
-    }))
+    Ok(call.page(found, |(issue, pull)| show::pull_in_list(world, repo, issue, pull, &call.viewer)))
 }
 
 pub(super) fn create(world: &mut World, call: &Call) -> Result<Answer, Refusal> {
@@ -62,8 +60,7 @@ pub(super) fn get(world: &mut World, call: &Call) -> Result<Answer, Refusal> {
     let mut body = one(world, call, number)?;
     let pull = world.pull(&call.repo, number)?;
     let repo = world.repo(&call.repo)?;
-    if let (true, Some(onto)) =
-        (world.issue(&call.repo, number)?.open, repo.git.branch(&pull.base))
+    if let (true, Some(onto)) = (world.issue(&call.repo, number)?.open, repo.git.branch(&pull.base))
     {
         let merges = repo.git.merge_trees(onto, pull.head_sha)?.is_some();
         body["mergeable"] = merges.into();
@@ -102,7 +99,7 @@ pub(super) fn files(world: &mut World, call: &Call) -> Result<Answer, Refusal> {
     let number = call.number("number")?;
     let files = world.pull_files(&call.repo, number)?;
     let (repo, pull) = (world.repo(&call.repo)?, world.pull(&call.repo, number)?);
-    Ok(call.page(files, |file| show::file(world, repo, pull.head_sha, &file)))
+    Ok(call.page(files.iter().collect(), |file| show::file(world, repo, pull.head_sha, file)))
 }
 
 pub(super) fn commits(world: &mut World, call: &Call) -> Result<Answer, Refusal> {
@@ -136,9 +133,7 @@ pub(super) fn merge(world: &mut World, call: &Call) -> Result<Answer, Refusal> {
     })))
 }
 
-fn one(world: &mut World, call: &Call, number: u64) -> Result<Value, Refusal> {
-    // The counts come from the diff.
-    world.pull_files(&call.repo, number)?;
+fn one(world: &World, call: &Call, number: u64) -> Result<Value, Refusal> {
     let repo = world.repo(&call.repo)?;
     let (issue, pull) = (world.issue(&call.repo, number)?, world.pull(&call.repo, number)?);
     Ok(show::pull_full(world, repo, issue, pull))

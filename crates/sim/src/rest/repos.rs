@@ -1,5 +1,7 @@
 //! Repositories, branches, commits, permissions.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use crate::answer::{Answer, Refusal};
@@ -32,9 +34,10 @@ pub(super) fn branches(world: &mut World, call: &Call) -> Result<Answer, Refusal
 pub(super) fn branch(world: &mut World, call: &Call) -> Result<Answer, Refusal> {
     let repo = world.repo(&call.repo)?;
     let name = call.param("branch");
-    let id = repo.git.branch(name).ok_or_else(|| {
-        Refusal::new(http::StatusCode::NOT_FOUND, "Branch not found")
-    })?;
+    let id = repo
+        .git
+        .branch(name)
+        .ok_or_else(|| Refusal::new(http::StatusCode::NOT_FOUND, "Branch not found"))?;
     let commit = repo.git.commit(id)?;
     let api = format!("{}/repos/{}/branches/{name}", world.base, repo.full_name());
     let protected = repo.protected.contains(name);
@@ -81,9 +84,10 @@ pub(super) fn permission(world: &mut World, call: &Call) -> Result<Answer, Refus
 pub(super) fn commit(world: &mut World, call: &Call) -> Result<Answer, Refusal> {
     let repo = world.repo(&call.repo)?;
     let name = call.param("ref");
-    let id = repo.git.resolve_commit(name).ok_or_else(|| {
-        Refusal::unprocessable(format!("No commit found for SHA: {name}"))
-    })?;
+    let id = repo
+        .git
+        .resolve_commit(name)
+        .ok_or_else(|| Refusal::unprocessable(format!("No commit found for SHA: {name}")))?;
     let commit = repo.git.commit(id)?;
     let mut body = show::commit_in_list(world, repo, &commit);
     let files = files_of(repo, &commit)?;
@@ -93,18 +97,15 @@ pub(super) fn commit(world: &mut World, call: &Call) -> Result<Answer, Refusal> 
     body["stats"] = json!({
         "total": additions + deletions, "additions": additions, "deletions": deletions,
     });
-    body["files"] = files
-        .iter()
-        .map(|file| show::file(world, repo, id, file))
-        .collect::<Vec<_>>()
-        .into();
+    body["files"] =
+        files.iter().map(|file| show::file(world, repo, id, file)).collect::<Vec<_>>().into();
     Ok(Answer::ok(body))
 }
 
 fn files_of(
     repo: &Repo,
     commit: &crate::git::Commit,
-) -> Result<Vec<crate::git::FileDiff>, Refusal> {
+) -> Result<Arc<Vec<crate::git::FileDiff>>, Refusal> {
     let from = match commit.parents.first() {
         Some(parent) => *parent,
         None => gix::ObjectId::empty_tree(gix::hash::Kind::Sha1),

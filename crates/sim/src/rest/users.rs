@@ -24,9 +24,7 @@ pub(super) fn rate_limit(world: &mut World, call: &Call) -> Result<Answer, Refus
         "remaining": primary.remaining(),
         "reset": primary.reset.timestamp(),
     });
-    let other = |limit: u32| {
-        json!({"limit": limit, "used": 0, "remaining": limit, "reset": primary.reset.timestamp()})
-    };
+    let other = |limit: u32| json!({"limit": limit, "used": 0, "remaining": limit, "reset": primary.reset.timestamp()});
     Ok(Answer::ok(json!({
         "resources": {"core": core, "search": other(30), "graphql": other(5000)},
         "rate": core,

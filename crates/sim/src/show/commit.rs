@@ -76,16 +76,14 @@ pub(crate) fn short_commit(world: &World, repo: &Repo, id: ObjectId) -> Value {
 pub(crate) fn pushed_commit(world: &World, repo: &Repo, id: ObjectId) -> Result<Value, GitError> {
     let commit = repo.git.commit(id)?;
     let (_, html) = addresses(world, repo);
-    let who = |person: &Person| {
-        json!({"name": person.name, "email": person.email, "username": person.name})
-    };
+    let who = |person: &Person| json!({"name": person.name, "email": person.email, "username": person.name});
     let (mut added, mut removed, mut modified) = (Vec::new(), Vec::new(), Vec::new());
     if let Some(parent) = commit.parents.first() {
-        for file in repo.git.file_diffs(*parent, id)? {
+        for file in repo.git.file_diffs(*parent, id)?.iter() {
             match file.status {
-                "added" => added.push(file.path),
-                "removed" => removed.push(file.path),
-                _ => modified.push(file.path),
+                "added" => added.push(file.path.clone()),
+                "removed" => removed.push(file.path.clone()),
+                _ => modified.push(file.path.clone()),
             }
         }
     }
@@ -162,9 +160,9 @@ fn account(world: &World, person: &Person) -> Value {
         .strip_suffix("@users.noreply.github.com")
         .and_then(|local| local.split_once('+'))
         .map(|(_, login)| login);
-    login.and_then(|login| world.known_user(login)).map_or(Value::Null, |found| {
-        user(world, &found.login)
-    })
+    login
+        .and_then(|login| world.known_user(login))
+        .map_or(Value::Null, |found| user(world, &found.login))
 }
 
 fn unsigned() -> Value {

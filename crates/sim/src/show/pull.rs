@@ -17,13 +17,13 @@ pub(crate) fn pull_in_list(
     Value::Object(common(world, repo, found, pull, &repository(world, repo, viewer)))
 }
 
-/// With the counts that lists leave out; they come from the diff made last.
+/// With the counts that lists leave out.
 pub(crate) fn pull_full(world: &World, repo: &Repo, found: &Issue, pull: &Pull) -> Value {
     let inner = super::repository_in_event(world, repo);
     let mut body = common(world, repo, found, pull, &inner);
-    let files = repo.diffs.get(&(pull.base_sha, pull.head_sha));
-    let sum = |count: fn(&FileDiff) -> u64| files.map_or(0, |files| files.iter().map(count).sum());
-    let (additions, deletions): (u64, u64) = (sum(|file| file.additions), sum(|file| file.deletions));
+    let files = pull.files(&repo.git).unwrap_or_default();
+    let additions: u64 = files.iter().map(|file| file.additions).sum();
+    let deletions: u64 = files.iter().map(|file| file.deletions).sum();
     let commits = repo.git.between(pull.base_sha, pull.head_sha).ok().flatten();
     let more = json!({
         "merged": pull.merged_at.is_some(),
@@ -38,7 +38,7 @@ pub(crate) fn pull_full(world: &World, repo: &Repo, found: &Issue, pull: &Pull) 
         "commits": commits.map_or(0, |commits| commits.len()),
         "additions": additions,
         "deletions": deletions,
-        "changed_files": files.map_or(0, Vec::len),
+        "changed_files": files.len(),
     });
     if let Value::Object(more) = more {
         body.extend(more);

@@ -46,9 +46,14 @@ impl World {
     }
 
     /// `issues` or `pull_request`, whichever the number is.
-    pub(crate) fn emit_issue(&mut self, repo: &str, number: u64, action: &str, sender: &str, more: Value) {
-        // Fills in the counts of a pull request.
-        let _ = self.pull_files(repo, number);
+    pub(crate) fn emit_issue(
+        &mut self,
+        repo: &str,
+        number: u64,
+        action: &str,
+        sender: &str,
+        more: Value,
+    ) {
         let Ok(found) = self.repo(repo) else { return };
         let Some(issue) = found.issues.get(&number) else { return };
         let mut members = match more {
@@ -66,7 +71,14 @@ impl World {
         self.emit(repo, event, action, sender, Value::Object(members));
     }
 
-    pub(crate) fn emit_comment(&mut self, repo: &str, id: u64, action: &str, sender: &str, more: Value) {
+    pub(crate) fn emit_comment(
+        &mut self,
+        repo: &str,
+        id: u64,
+        action: &str,
+        sender: &str,
+        more: Value,
+    ) {
         let Ok(found) = self.repo(repo) else { return };
         let Some(comment) = found.comments.get(&id) else { return };
         let Some(issue) = found.issues.get(&comment.issue) else { return };

@@ -94,8 +94,7 @@ impl World {
 
     pub(crate) fn issue_mut(&mut self, repo: &str, number: u64) -> Result<&mut Issue, Refusal> {
         let now = self.now();
-        let issue =
-            self.repo_mut(repo)?.issues.get_mut(&number).ok_or_else(Refusal::not_found)?;
+        let issue = self.repo_mut(repo)?.issues.get_mut(&number).ok_or_else(Refusal::not_found)?;
         issue.updated_at = now;
         Ok(issue)
     }
@@ -107,7 +106,8 @@ impl World {
         actor: &str,
         edit: IssueEdit,
     ) -> Result<(), Refusal> {
-        let resource = if self.issue(repo, number)?.pull.is_some() { "PullRequest" } else { "Issue" };
+        let resource =
+            if self.issue(repo, number)?.pull.is_some() { "PullRequest" } else { "Issue" };
         if let Some(title) = &edit.title {
             check_title(resource, title)?;
         }
@@ -291,8 +291,7 @@ impl World {
         actor: &str,
         name: &str,
     ) -> Result<(), Refusal> {
-        let missing =
-            || Refusal::new(http::StatusCode::NOT_FOUND, "Label does not exist");
+        let missing = || Refusal::new(http::StatusCode::NOT_FOUND, "Label does not exist");
         let mut ids = self.issue(repo, number)?.labels.clone();
         let id = self.repo(repo)?.label(name).map(|label| label.id).ok_or_else(missing)?;
         let at = ids.iter().position(|found| *found == id).ok_or_else(missing)?;
@@ -337,8 +336,7 @@ impl World {
     ) -> Result<(), Refusal> {
         check_comment(body)?;
         let now = self.now();
-        let comment =
-            self.repo_mut(repo)?.comments.get_mut(&id).ok_or_else(Refusal::not_found)?;
+        let comment = self.repo_mut(repo)?.comments.get_mut(&id).ok_or_else(Refusal::not_found)?;
         let from = std::mem::replace(&mut comment.body, body.to_owned());
         comment.updated_at = now;
         let number = comment.issue;

@@ -1,12 +1,13 @@
 //! The things in the world.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use crate::git::{FileDiff, Store};
+use crate::git::{FileDiff, GitError, Store};
 
 /// What a user may do in a repository.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -90,8 +91,6 @@ pub(crate) struct Repo {
     pub(crate) git: Store,
     /// When a reference shows up in lists, where that is later than at once.
     pub(crate) ref_visible: HashMap<String, DateTime<Utc>>,
-    /// Diffs by base and head: commits never change.
-    pub(crate) diffs: HashMap<(gix::ObjectId, gix::ObjectId), Vec<FileDiff>>,
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) updated_at: DateTime<Utc>,
     pub(crate) pushed_at: DateTime<Utc>,
@@ -173,6 +172,18 @@ pub(crate) struct Hook {
     pub(crate) secret: SecretString,
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) updated_at: DateTime<Utc>,
+}
+
+impl Pull {
+    /// The commit at which the head left its base.
+    pub(crate) fn left_base(&self, git: &Store) -> gix::ObjectId {
+        git.merge_base(self.base_sha, self.head_sha).unwrap_or(self.base_sha)
+    }
+
+    /// What it changes.
+    pub(crate) fn files(&self, git: &Store) -> Result<Arc<Vec<FileDiff>>, GitError> {
+        git.file_diffs(self.left_base(git), self.head_sha)
+    }
 }
 
 impl Repo {

@@ -1,5 +1,7 @@
 //! Pull requests.
 
+use std::sync::Arc;
+
 use gix::ObjectId;
 use serde_json::{Value, json};
 
@@ -113,7 +115,10 @@ impl World {
             ));
         }
         if self.open_pull_for(repo, &pull.head, &pull.base)?.is_some() {
-            return refuse("state cannot be changed. There is already an open pull request for this branch.".to_owned());
+            return refuse(
+                "state cannot be changed. There is already an open pull request for this branch."
+                    .to_owned(),
+            );
         }
         Ok(())
     }
@@ -135,7 +140,12 @@ impl World {
         Ok(())
     }
 
-    pub(crate) fn set_ready(&mut self, repo: &str, number: u64, actor: &str) -> Result<(), Refusal> {
+    pub(crate) fn set_ready(
+        &mut self,
+        repo: &str,
+        number: u64,
+        actor: &str,
+    ) -> Result<(), Refusal> {
         if !self.pull(repo, number)?.draft {
             return Ok(());
         }
@@ -153,9 +163,8 @@ impl World {
         number: u64,
         actor: &str,
     ) -> Result<ObjectId, Refusal> {
-        let not_allowed = |message: &str| {
-            Refusal::new(http::StatusCode::METHOD_NOT_ALLOWED, message)
-        };
+        let not_allowed =
+            |message: &str| Refusal::new(http::StatusCode::METHOD_NOT_ALLOWED, message);
         let pull = self.pull(repo, number)?.clone();
         let title = self.issue(repo, number)?.title.clone();
         if !self.issue(repo, number)?.open {
@@ -171,10 +180,8 @@ impl World {
             .git
             .merge_trees(onto, pull.head_sha)?
             .ok_or_else(|| not_allowed("Merge conflict"))?;
-        let message = format!(
-            "Merge pull request #{number} from {}/{}\n\n{title}",
-            found.owner, pull.head
-        );
+        let message =
+            format!("Merge pull request #{number} from {}/{}\n\n{title}", found.owner, pull.head);
         let parents = [onto, pull.head_sha];
         let merged = found.git.write_commit(tree, &parents, &person, &person, &message)?;
         found.git.set_reference(&format!("refs/heads/{}", pull.base), merged)?;
@@ -187,13 +194,18 @@ impl World {
         issue.open = false;
         issue.closed_at = Some(now);
         issue.closed_by = Some(actor.to_owned());
-        issue.history.push(Happening {
-            commit: Some(merged),
-            ..happening(first, "merged", actor, now)
-        });
+        issue
+            .history
+            .push(Happening { commit: Some(merged), ..happening(first, "merged", actor, now) });
         issue.history.push(happening(second, "closed", actor, now));
         self.emit_issue(repo, number, "closed", actor, Value::Null);
-        self.after_move(repo, actor, &format!("refs/heads/{}", pull.base), Some(onto), Some(merged))?;
+        self.after_move(
+            repo,
+            actor,
+            &format!("refs/heads/{}", pull.base),
+            Some(onto),
+            Some(merged),
+        )?;
         Ok(merged)
     }
 
@@ -233,26 +245,16 @@ impl World {
 
     /// What a pull request changes, against where it left its base.
     pub(crate) fn pull_files(
-        &mut self,
+        &self,
         repo: &str,
         number: u64,
-    ) -> Result<Vec<FileDiff>, Refusal> {
-        let pull = self.pull(repo, number)?;
-        let (base, head) = (pull.base_sha, pull.head_sha);
-        let found = self.repo_mut(repo)?;
-        if let Some(files) = found.diffs.get(&(base, head)) {
-            return Ok(files.clone());
-        }
-        let from = found.git.merge_base(base, head).unwrap_or(base);
-        let files = found.git.file_diffs(from, head)?;
-        found.diffs.insert((base, head), files.clone());
-        Ok(files)
+    ) -> Result<Arc<Vec<FileDiff>>, Refusal> {
+        Ok(self.pull(repo, number)?.files(&self.repo(repo)?.git)?)
     }
 
     pub(crate) fn pull_diff(&self, repo: &str, number: u64) -> Result<String, Refusal> {
         let pull = self.pull(repo, number)?;
         let git = &self.repo(repo)?.git;
-        let from = git.merge_base(pull.base_sha, pull.head_sha).unwrap_or(pull.base_sha);
-        Ok(git.unified(from, pull.head_sha)?)
+        Ok(git.unified(pull.left_base(git), pull.head_sha)?)
     }
 }

@@ -74,7 +74,12 @@ impl World {
         Ok(new)
     }
 
-    pub(crate) fn delete_ref(&mut self, repo: &str, actor: &str, name: &str) -> Result<(), Refusal> {
+    pub(crate) fn delete_ref(
+        &mut self,
+        repo: &str,
+        actor: &str,
+        name: &str,
+    ) -> Result<(), Refusal> {
         let found = self.repo(repo)?;
         let old = found
             .git
@@ -133,12 +138,12 @@ impl World {
         let found = self.repo_mut(repo)?;
         found.pushed_at = now;
         let default_branch = found.default_branch.clone();
-        let (kind, short) = match (name.strip_prefix("refs/heads/"), name.strip_prefix("refs/tags/"))
-        {
-            (Some(branch), _) => ("branch", branch.to_owned()),
-            (None, Some(tag)) => ("tag", tag.to_owned()),
-            (None, None) => return Ok(()),
-        };
+        let (kind, short) =
+            match (name.strip_prefix("refs/heads/"), name.strip_prefix("refs/tags/")) {
+                (Some(branch), _) => ("branch", branch.to_owned()),
+                (None, Some(tag)) => ("tag", tag.to_owned()),
+                (None, None) => return Ok(()),
+            };
         let about = json!({
             "ref": short, "ref_type": kind, "master_branch": default_branch,
             "description": null, "pusher_type": "user",

@@ -6,8 +6,8 @@ use gix::ObjectId;
 use secrecy::SecretString;
 use serde_json::json;
 
-use super::model::{Hook, Permission, Repo};
 use super::World;
+use super::model::{Hook, Permission, Repo};
 use crate::answer::Refusal;
 use crate::git::{Edit, GitError, Mode, Person, Store, check_path};
 use crate::settings::Webhook;
@@ -64,7 +64,6 @@ impl World {
                 next_number: 1,
                 git,
                 ref_visible: HashMap::new(),
-                diffs: HashMap::new(),
                 created_at: now,
                 updated_at: now,
                 pushed_at: now,

@@ -15,8 +15,8 @@ async fn git(house: &House, token: Option<&str>, args: &[&str]) -> Output {
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
         .env("GIT_TERMINAL_PROMPT", "0");
     if let Some(token) = token {
-        let packed = base64::engine::general_purpose::STANDARD
-            .encode(format!("x-access-token:{token}"));
+        let packed =
+            base64::engine::general_purpose::STANDARD.encode(format!("x-access-token:{token}"));
         command
             .env("GIT_CONFIG_COUNT", "1")
             .env("GIT_CONFIG_KEY_0", "http.extraHeader")

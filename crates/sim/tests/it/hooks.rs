@@ -12,7 +12,8 @@ use crate::house::{House, REPO, Receiver, SECRET, secret};
 async fn with_receiver() -> (House, Receiver) {
     let receiver = Receiver::start().await;
     let house =
-        House::with(|settings| *settings = settings.clone().webhook(receiver.url(), secret())).await;
+        House::with(|settings| *settings = settings.clone().webhook(receiver.url(), secret()))
+            .await;
     (house, receiver)
 }
 

@@ -12,7 +12,8 @@ use crate::house::{House, REPO, Receiver, secret};
 async fn an_issue_becomes_a_merged_pull_request() {
     let receiver = Receiver::start().await;
     let house =
-        House::with(|settings| *settings = settings.clone().webhook(receiver.url(), secret())).await;
+        House::with(|settings| *settings = settings.clone().webhook(receiver.url(), secret()))
+            .await;
     let sim = &house.sim;
 
     // A person opens an issue and labels it.
@@ -113,9 +114,20 @@ async fn an_issue_becomes_a_merged_pull_request() {
 
     // And the outside heard all of it.
     let wanted = [
-        "ping._", "issues.opened", "label.created", "issues.labeled", "create._", "push._",
-        "pull_request.opened", "label.created", "pull_request.labeled", "issue_comment.created",
-        "issue_comment.edited", "pull_request.ready_for_review", "pull_request.closed", "push._",
+        "ping._",
+        "issues.opened",
+        "label.created",
+        "issues.labeled",
+        "create._",
+        "push._",
+        "pull_request.opened",
+        "label.created",
+        "pull_request.labeled",
+        "issue_comment.created",
+        "issue_comment.edited",
+        "pull_request.ready_for_review",
+        "pull_request.closed",
+        "push._",
     ];
     let arrived = sim
         .wait_for(Duration::from_secs(10), |seen| {

@@ -27,7 +27,10 @@ async fn comment(house: &House) -> reqwest::Response {
 #[tokio::test]
 async fn content_has_a_pace_of_its_own() {
     let paces = Paces {
-        content_per_minute: 3, content_per_hour: 5, points_per_minute: 900, ..Paces::github()
+        content_per_minute: 3,
+        content_per_hour: 5,
+        points_per_minute: 900,
+        ..Paces::github()
     };
     let (house, now) = paced(paces).await;
     house.post("/issues", json!({"title": "One"})).await;

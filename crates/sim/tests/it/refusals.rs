@@ -20,7 +20,13 @@ use crate::house::{House, REPO};
 #[case::issue_is_no_number("GET", "/issues/one", Value::Null, 404, "Not Found")]
 #[case::no_such_route("GET", "/issues/1/nothing", Value::Null, 404, "Not Found")]
 #[case::no_such_label("GET", "/labels/none", Value::Null, 404, "Not Found")]
-#[case::label_not_on_issue("DELETE", "/issues/1/labels/none", Value::Null, 404, "Label does not exist")]
+#[case::label_not_on_issue(
+    "DELETE",
+    "/issues/1/labels/none",
+    Value::Null,
+    404,
+    "Label does not exist"
+)]
 #[case::label_exists("POST", "/labels", json!({"name": "BUG", "color": "ff0000"}), 422, "already_exists")]
 #[case::label_color("POST", "/labels", json!({"name": "x", "color": "#ff000"}), 422, "invalid")]
 #[case::label_name("POST", "/issues/1/labels", json!({"labels": ["l".repeat(51)]}), 422, "name is too long")]
@@ -47,7 +53,13 @@ use crate::house::{House, REPO};
 #[case::ref_missing("PATCH", "/git/refs/heads/none", json!({"sha": "HEAD"}), 422, "Reference does not exist")]
 #[case::ref_not_forward("PATCH", "/git/refs/heads/ahead", json!({"sha": "HEAD"}), 422, "Update is not a fast forward")]
 #[case::ref_protected("PATCH", "/git/refs/heads/main", json!({"sha": "AHEAD"}), 422, "Cannot update this protected ref.")]
-#[case::ref_delete_missing("DELETE", "/git/refs/heads/none", Value::Null, 422, "Reference does not exist")]
+#[case::ref_delete_missing(
+    "DELETE",
+    "/git/refs/heads/none",
+    Value::Null,
+    422,
+    "Reference does not exist"
+)]
 #[case::pull_same("POST", "/pulls", json!({"title": "t", "head": "same", "base": "main"}), 422, "No commits between main and same")]
 #[case::pull_exists("POST", "/pulls", json!({"title": "t", "head": "acme:ahead", "base": "main"}), 422, "A pull request already exists for acme:ahead.")]
 #[case::pull_head("POST", "/pulls", json!({"title": "t", "head": "none", "base": "main"}), 422, "\"field\":\"head\"")]
@@ -103,12 +115,48 @@ async fn refused(
 /// Who may do what: token, method, path, status, words.
 #[rstest]
 #[case::unknown("nonsense", "GET", "", 401, "Bad credentials")]
-#[case::reader_comments("reader", "POST", "/issues/1/comments", 403, "Resource not accessible by personal access token")]
-#[case::reader_labels("reader", "POST", "/issues/1/labels", 403, "Resource not accessible by personal access token")]
-#[case::reader_trees("reader", "POST", "/git/trees", 403, "Resource not accessible by personal access token")]
-#[case::stranger_labels("stranger", "POST", "/issues/1/labels", 403, "Resource not accessible by personal access token")]
-#[case::stranger_permission("stranger", "GET", "/collaborators/robot/permission", 403, "Must have push access")]
-#[case::stranger_closes("stranger", "PATCH", "/issues/1", 403, "Resource not accessible by personal access token")]
+#[case::reader_comments(
+    "reader",
+    "POST",
+    "/issues/1/comments",
+    403,
+    "Resource not accessible by personal access token"
+)]
+#[case::reader_labels(
+    "reader",
+    "POST",
+    "/issues/1/labels",
+    403,
+    "Resource not accessible by personal access token"
+)]
+#[case::reader_trees(
+    "reader",
+    "POST",
+    "/git/trees",
+    403,
+    "Resource not accessible by personal access token"
+)]
+#[case::stranger_labels(
+    "stranger",
+    "POST",
+    "/issues/1/labels",
+    403,
+    "Resource not accessible by personal access token"
+)]
+#[case::stranger_permission(
+    "stranger",
+    "GET",
+    "/collaborators/robot/permission",
+    403,
+    "Must have push access"
+)]
+#[case::stranger_closes(
+    "stranger",
+    "PATCH",
+    "/issues/1",
+    403,
+    "Resource not accessible by personal access token"
+)]
 #[case::nobody_known("writer", "GET", "/collaborators/nobody/permission", 404, "Not Found")]
 #[tokio::test]
 async fn not_allowed(
