@@ -51,19 +51,20 @@ async fn play(args: &DemoArgs, folder: &std::path::Path, started: Instant) -> an
 
     let acting = async {
         stage.label_the_issue(started)?;
-        if args.chaos {
+        let said = if args.chaos {
             let seed = args.seed.unwrap_or_else(rand::random);
             say(started, "chaos", &format!("seed {seed} (again with: booty demo --chaos --seed {seed})"));
             let done = stage::applied(events);
             let chaos = Chaos::new(seed).run(started, killed, &stage.children, &mut stage.server);
             let (done, chaos) = tokio::join!(done, chaos);
             chaos?;
-            done?;
+            done?
         } else {
-            stage::applied(events).await?;
-        }
+            stage::applied(events).await?
+        };
         let job = stage.finished_job().await?;
-        verdict::check(&stage.sim.snapshot()?, &job, args.chaos)?;
+        verdict::refined(&said)?;
+        verdict::once(&stage.sim.snapshot()?, &job, args.chaos)?;
         anyhow::Ok(job)
     };
     let (job, ()) = tokio::join!(

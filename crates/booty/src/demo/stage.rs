@@ -113,7 +113,7 @@ impl Stage {
             admins.push((service, admin));
         }
         for (service, admin) in admins {
-            ready(service, admin).await?;
+            ready(admin).await;
             say(started, "demo", &format!("{service} is ready"));
         }
         // Now, so that the simulator's ping finds somebody.
@@ -168,32 +168,30 @@ impl Stage {
     }
 }
 
-/// Waits until forge said that the pull request is there.
-pub(super) async fn applied(mut events: broadcast::Receiver<Event>) -> anyhow::Result<()> {
+/// Waits until forge said that the pull request is there; gives all that was said until then.
+pub(super) async fn applied(mut events: broadcast::Receiver<Event>) -> anyhow::Result<Vec<Event>> {
+    let mut said = Vec::new();
     loop {
         match events.recv().await {
-            Ok(event) if event.service == "forge" && event.name == "applied" => return Ok(()),
+            Ok(event) if event.service == "forge" && event.name == "applied" => return Ok(said),
             Ok(event) if event.service == "forge" && event.name == "failed" => {
                 anyhow::bail!("forge gave up: {} {}", event.reason, event.detail)
             }
             Ok(event) if event.service == "builder" && event.name == "job_failed" => {
                 anyhow::bail!("the job failed: {} {}", event.reason, event.detail)
             }
-            Ok(_) | Err(RecvError::Lagged(_)) => {}
+            Ok(event) => said.push(event),
+            Err(RecvError::Lagged(lost)) => anyhow::bail!("{lost} events were lost"),
             Err(RecvError::Closed) => anyhow::bail!("the timeline ended"),
         }
     }
 }
 
-async fn ready(service: &str, admin: SocketAddr) -> anyhow::Result<()> {
+async fn ready(admin: SocketAddr) {
     let client = reqwest::Client::new();
     let url = format!("http://{admin}/ready");
-    loop {
-        match client.get(&url).send().await {
-            Ok(answer) if answer.status().is_success() => return Ok(()),
-            _ => sleep(LOOK).await,
-        }
-        let _ = service;
+    while !client.get(&url).send().await.is_ok_and(|answer| answer.status().is_success()) {
+        sleep(LOOK).await;
     }
 }
 

@@ -61,18 +61,29 @@ impl Timeline {
 }
 
 fn print(started: Instant, event: &Event) {
-    let mut facts = Vec::new();
-    if !event.reason.is_empty() {
-        facts.push(event.reason.clone());
+    let mut facts = vec![event.reason.clone(), event.detail.clone()];
+    // The ones that tell a reader something in one line; `booty jobs` and the logs have the rest.
+    for name in ["round", "base", "event", "action", "text", "branch"] {
+        if let Some(value) = event.attributes.get(name) {
+            facts.push(if name == "text" { format!("“{value}”") } else { format!("{name} {value}") });
+        }
     }
-    if !event.detail.is_empty() {
-        facts.push(event.detail.clone());
+    if event.attributes.get("passed").is_some_and(|passed| passed == "false")
+        && let Some(line) = event.attributes.get("output").and_then(|text| failure(text))
+    {
+        facts.push(line.to_owned());
     }
-    facts.extend(event.attributes.iter().map(|(name, value)| format!("{name}={value}")));
-    if event.number > 0 {
+    if event.number > 0 && !event.detail.contains('#') {
         facts.push(format!("#{}", event.number));
     }
-    say(started, &event.service, &format!("{:<20} {}", event.name, facts.join("  ")));
+    facts.retain(|fact| !fact.is_empty());
+    say(started, &event.service, &format!("{:<18} {}", event.name, facts.join("  ")));
+}
+
+/// The line of a test run's output that says most.
+fn failure(output: &str) -> Option<&str> {
+    let lines = || output.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines().find(|line| line.contains("Error:")).or_else(|| lines().last())
 }
 
 /// One line of the timeline.

@@ -1,14 +1,35 @@
 //! What must be true at the end.
 
 use anyhow::ensure;
-use booty_events::v1::{Job, JobState};
+use booty_events::v1::{Event, Job, JobState};
 use booty_sim::Snapshot;
 
 use super::repository;
 
+/// A first attempt that the repository's own tests refused, and a second one that they took.
+///
 /// # Errors
 /// Names the first thing that is not as it must be.
-pub(super) fn check(github: &Snapshot, job: &Job, chaos: bool) -> anyhow::Result<()> {
+pub(super) fn refined(said: &[Event]) -> anyhow::Result<()> {
+    let builder = |name| said.iter().filter(move |e| e.service == "builder" && e.name == name);
+    let rounds = builder("round_started").count();
+    ensure!(rounds == 2, "{rounds} rounds instead of two");
+    let tests: Vec<_> = builder("command_ran")
+        .filter(|event| event.attributes.get("command").is_some_and(|name| name == "test"))
+        .map(|event| event.attributes.get("passed").map_or("", String::as_str))
+        .collect();
+    ensure!(
+        tests == ["false", "true"],
+        "the tests passed as {tests:?} instead of failing first and passing then"
+    );
+    Ok(())
+}
+
+/// One pull request, one comment, one outcome label.
+///
+/// # Errors
+/// Names the first thing that is not as it must be.
+pub(super) fn once(github: &Snapshot, job: &Job, chaos: bool) -> anyhow::Result<()> {
     let repo = github.repos.iter().find(|repo| repo.name == repository::NAME);
     let Some(repo) = repo else { anyhow::bail!("the repository is gone") };
 
@@ -34,7 +55,7 @@ pub(super) fn check(github: &Snapshot, job: &Job, chaos: bool) -> anyhow::Result
     let made = |route: &str| github.writes.get(route).copied().unwrap_or_default();
     ensure!(made("POST /repos/{owner}/{repo}/pulls") == 1, "the pull request was made twice");
     ensure!(
-        made("POST /repos/{owner}/{repo}/issues/{issue_number}/comments") == 1,
+        made("POST /repos/{owner}/{repo}/issues/{number}/comments") == 1,
         "the comment was made twice"
     );
     if !chaos {
