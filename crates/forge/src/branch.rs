@@ -1,7 +1,7 @@
 //! The branch of a pull request: a free name, our own from before, or the next name.
 
 use booty_events::v1::EffectStatus;
-use booty_github::{Endpoint, object::GitRef, pace::Write};
+use booty_github::{Endpoint, object::GitRef};
 use serde_json::json;
 
 use crate::{commit, outcome::Stop, work::Work, writer::NotSent};
@@ -83,11 +83,11 @@ async fn look(work: &mut Work<'_>, name: &str, sha: &str) -> Result<Found, Stop>
 async fn create(work: &Work<'_>, name: &str, sha: &str) -> Result<(), NotSent> {
     let at = Endpoint::repo(&work.repo).at("git").at("refs");
     let body = json!({ "ref": format!("refs/heads/{name}"), "sha": sha });
-    work.gate.send(Write::Other, work.github.post::<GitRef>(at, &body)).await.map(drop)
+    work.gate.send(|| work.github.post::<GitRef>(at.clone(), &body)).await.map(drop)
 }
 
 async fn take_over(work: &Work<'_>, name: &str, sha: &str) -> Result<(), NotSent> {
     let at = Endpoint::repo(&work.repo).at("git").at("refs").at("heads").at_each(name);
     let body = json!({ "sha": sha, "force": true });
-    work.gate.send(Write::Other, work.github.patch::<GitRef>(at, &body)).await.map(drop)
+    work.gate.send(|| work.github.patch::<GitRef>(at.clone(), &body)).await.map(drop)
 }

@@ -5,7 +5,6 @@ use booty_events::v1::{FileChange, FileMode, OpenPullRequest};
 use booty_github::{
     Endpoint,
     object::{GitCommit, Sha},
-    pace::Write,
 };
 use serde_json::{Value, json};
 
@@ -90,6 +89,6 @@ async fn post<T: serde::de::DeserializeOwned>(
     body: &Value,
 ) -> Result<T, Stop> {
     let at = Endpoint::repo(&work.repo).at("git").at(objects);
-    let sent = work.gate.send(Write::Other, work.github.post::<T>(at, body)).await;
+    let sent = work.gate.send(|| work.github.post::<T>(at.clone(), body)).await;
     work.repeatable(sent).await
 }

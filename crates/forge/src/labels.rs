@@ -6,7 +6,6 @@ use booty_events::RepoName;
 use booty_github::{
     Client, Endpoint,
     object::{IssueEvent, Label},
-    pace::Write,
 };
 use serde_json::{Value, json};
 
@@ -62,8 +61,8 @@ pub(crate) async fn add(work: &mut Work<'_>, issue: u64, wanted: &[String]) -> R
         ensure(work, name).await?;
     }
     let body = json!({ "labels": missing });
-    let request = work.github.post::<Value>(at(&work.repo, issue), &body);
-    let sent = work.gate.send(Write::Other, request).await;
+    let request = || work.github.post::<Value>(at(&work.repo, issue), &body);
+    let sent = work.gate.send(request).await;
     work.repeatable(sent).await?;
     Ok(())
 }
@@ -92,8 +91,8 @@ pub(crate) async fn set(
     }
     let before = events(work, issue).await?.iter().map(|event| event.id).max().unwrap_or(0);
     let body = json!({ "labels": full });
-    let request = work.github.put::<Value>(at(&work.repo, issue), &body);
-    let sent = work.gate.send(Write::Other, request).await;
+    let request = || work.github.put::<Value>(at(&work.repo, issue), &body);
+    let sent = work.gate.send(request).await;
     work.repeatable(sent).await?;
     put_back(work, issue, before).await
 }
@@ -108,8 +107,8 @@ async fn put_back(work: &mut Work<'_>, issue: u64, before: u64) -> Result<(), St
     }
     tracing::info!(labels = ?lost, issue, "foreign labels were put back");
     let body = json!({ "labels": lost });
-    let request = work.github.post::<Value>(at(&work.repo, issue), &body);
-    let sent = work.gate.send(Write::Other, request).await;
+    let request = || work.github.post::<Value>(at(&work.repo, issue), &body);
+    let sent = work.gate.send(request).await;
     work.repeatable(sent).await?;
     Ok(())
 }
@@ -162,8 +161,8 @@ async fn make_if_missing(
     let (_, colour, description) =
         look.copied().unwrap_or((name, DEFAULT_COLOUR, DEFAULT_DESCRIPTION));
     let body = json!({ "name": name, "color": colour, "description": description });
-    let request = github.post::<Value>(Endpoint::repo(repo).at("labels"), &body);
-    match gate.send(Write::Other, request).await {
+    let request = || github.post::<Value>(Endpoint::repo(repo).at("labels"), &body);
+    match gate.send(request).await {
         Err(NotSent::Github(error)) if error.is_already_exists() => Ok(()),
         sent => sent.map(drop),
     }

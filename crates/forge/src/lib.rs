@@ -69,7 +69,7 @@ impl App {
         let client = ClientSettings {
             timeout: settings.http_timeout,
             connect_timeout: settings.http_timeout / 2,
-            read_retry_delays: settings.read_retry_delays.clone(),
+            read_retry_delays: settings.resend_delays.clone(),
             ..ClientSettings::new(base_url)
         };
         let token = Arc::new(StaticToken::new(settings.token.clone()));

@@ -118,6 +118,12 @@ async fn look_again(
     work: &mut Work<'_>,
     creation: &dyn Creation,
 ) -> Result<Option<Vec<Made>>, Stop> {
+    // An object that is seen early is there; one that is not seen early may still come.
+    let listed = creation.look_up(work).await;
+    let found = work.read(listed).await?;
+    if !found.is_empty() {
+        return Ok(Some(found));
+    }
     let delays = &work.core.settings.lookup_delays;
     let done = usize::try_from(work.record.state.lookups).unwrap_or(usize::MAX);
     if let Some(delay) = delays.get(done) {
@@ -127,11 +133,6 @@ async fn look_again(
         if waited < delay.mul_f64(0.75) {
             return Err(Stop::later(*delay - waited, unknown(creation)));
         }
-    }
-    let listed = creation.look_up(work).await;
-    let found = work.read(listed).await?;
-    if !found.is_empty() {
-        return Ok(Some(found));
     }
     work.record.state.lookups += 1;
     match delays.get(done + 1) {

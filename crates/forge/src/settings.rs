@@ -36,8 +36,9 @@ pub struct Settings {
     /// The pauses before it is looked whether a write with an unknown outcome was done; after the
     /// last it is sent again.
     pub lookup_delays: Vec<Duration>,
-    /// The pauses before a failed read is tried again within one handling.
-    pub read_retry_delays: Vec<Duration>,
+    /// The pauses before a failed read, or a write that may be done twice without harm and whose
+    /// answer was lost, is sent again within one handling.
+    pub resend_delays: Vec<Duration>,
     /// For one HTTP request. Below a third of the lease, so that no request outlives it.
     pub http_timeout: Duration,
     /// How long a message or the writer's role may be held without a sign of life.
@@ -65,7 +66,7 @@ impl Settings {
             dry_run: false,
             retry_delays: seconds(&[2, 8, 30]),
             lookup_delays: seconds(&[5, 15, 45]),
-            read_retry_delays: vec![Duration::from_millis(200), Duration::from_secs(1)],
+            resend_delays: vec![Duration::from_millis(200), Duration::from_secs(1)],
             http_timeout: Duration::from_secs(8),
             lease: Duration::from_secs(30),
             pace: PaceSettings::default(),

@@ -107,14 +107,25 @@ fn issue_of(effect: &Effect) -> Option<u64> {
 }
 
 impl Gate<'_> {
-    /// Sends one write: within the pace, and only while the lease lasts long enough.
-    pub(crate) async fn send<T>(
-        &self,
-        write: Write,
-        request: impl Future<Output = Result<Response<T>, booty_github::Error>>,
-    ) -> Result<T, NotSent> {
-        self.admit(write).await?;
-        self.check()?;
-        Ok(request.await?.body)
+    /// Sends a write that may be done twice without harm: one of a whole, or of what is named by its
+    /// content. When its answer gets lost it is sent again, within the pace, and only while the lease
+    /// lasts long enough.
+    pub(crate) async fn send<T, F>(&self, request: impl Fn() -> F) -> Result<T, NotSent>
+    where
+        F: Future<Output = Result<Response<T>, booty_github::Error>>,
+    {
+        let mut delays = self.resend_delays.iter();
+        loop {
+            self.admit(Write::Other).await?;
+            self.check()?;
+            match (request().await, delays.next()) {
+                (Ok(answer), _) => return Ok(answer.body),
+                (Err(error), Some(delay)) if error.is_lost_answer() => {
+                    tracing::debug!(%error, "sent again");
+                    tokio::time::sleep(*delay).await;
+                }
+                (Err(error), _) => return Err(error.into()),
+            }
+        }
     }
 }

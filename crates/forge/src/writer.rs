@@ -42,6 +42,7 @@ pub(crate) struct Gate<'a> {
     pub(crate) pace: &'a Pace,
     pub(crate) patience: Duration,
     pub(crate) http_timeout: Duration,
+    pub(crate) resend_delays: &'a [Duration],
     pub(crate) stop: &'a CancellationToken,
     pub(crate) role: &'a Role,
 }

@@ -155,6 +155,11 @@ impl Error {
         }
     }
 
+    /// Whether the request had left and nothing came back.
+    pub fn is_lost_answer(&self) -> bool {
+        matches!(self, Self::Network { sent: true, .. } | Self::Timeout { sent: true, .. })
+    }
+
     /// Whether there is nothing at this address (for this token).
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::NotFound { .. })

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use booty_events::v1;
-use booty_github::{Endpoint, object::Comment, pace::Write};
+use booty_github::{Endpoint, object::Comment};
 use chrono::TimeDelta;
 use serde_json::json;
 
@@ -66,7 +66,7 @@ impl Creation for OnIssue<'_> {
 
     async fn remove(&self, work: &Work<'_>, surplus: &Made) -> Result<(), NotSent> {
         let at = Endpoint::repo(&work.repo).at("issues").at("comments").at(surplus.id);
-        match work.gate.send(Write::Other, work.github.delete(at)).await {
+        match work.gate.send(|| work.github.delete(at.clone())).await {
             Err(NotSent::Github(error)) if error.is_not_found() => Ok(()),
             sent => sent,
         }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use booty_events::v1::CreateIssue;
-use booty_github::{Endpoint, object::Issue, pace::Write};
+use booty_github::{Endpoint, object::Issue};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
@@ -66,7 +66,7 @@ impl Creation for NewIssue<'_> {
     async fn remove(&self, work: &Work<'_>, surplus: &Made) -> Result<(), NotSent> {
         let at = Endpoint::repo(&work.repo).at("issues").at(surplus.id);
         let body = json!({ "state": "closed", "state_reason": "not_planned" });
-        work.gate.send(Write::Other, work.github.patch::<Value>(at, &body)).await.map(drop)
+        work.gate.send(|| work.github.patch::<Value>(at.clone(), &body)).await.map(drop)
     }
 }
 

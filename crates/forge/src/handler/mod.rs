@@ -142,6 +142,7 @@ impl Effects {
                 pace: &self.core.pace,
                 patience: settings.patience,
                 http_timeout: settings.http_timeout,
+                resend_delays: &settings.resend_delays,
                 stop: &delivery.stop,
                 role: &self.role,
             },

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use booty_events::v1::OpenPullRequest;
-use booty_github::{Endpoint, object::PullRequest, pace::Write};
+use booty_github::{Endpoint, object::PullRequest};
 use serde_json::{Value, json};
 
 use super::issue_outcome;
@@ -115,8 +115,8 @@ impl Creation for Pull<'_> {
     async fn remove(&self, work: &Work<'_>, surplus: &Made) -> Result<(), NotSent> {
         let at = Endpoint::repo(&work.repo).at("pulls").at(surplus.id);
         let body = json!({ "state": "closed" });
-        let request = work.github.patch::<Value>(at, &body);
-        work.gate.send(Write::Other, request).await.map(drop)
+        let request = || work.github.patch::<Value>(at.clone(), &body);
+        work.gate.send(request).await.map(drop)
     }
 }
 

@@ -60,10 +60,7 @@ async fn a_trailer_that_another_user_copied_is_not_ours() {
     let repo = REPO.parse().unwrap();
     let effect = world.open_pull_request("1-d", world.issue);
     let message = world.markers().sign_off("forged", &repo, &effect.id.parse().unwrap());
-    world
-        .sim
-        .push_files(REPO, "octo", "agent/issue-1", &message, &[("a", "b", "100644")])
-        .unwrap();
+    world.sim.push_files(REPO, "octo", "agent/issue-1", &message, &[("a", "b", "100644")]).unwrap();
     let _forge = world.forge().await;
     assert_eq!(open(&world, "1-d").await.1, "agent/issue-1-2");
 }

@@ -33,7 +33,10 @@ async fn a_pull_request_is_opened_with_all_that_belongs_to_it() {
     assert!(applied.url.ends_with(&format!("/pull/{}", pull.number)), "{}", applied.url);
     assert_eq!((pull.title.as_str(), pull.draft, pull.open), ("Mend it", true, true));
     assert_eq!((pull.head.as_str(), pull.base.as_str()), ("agent/issue-1", "main"));
-    assert_eq!((pull.author.as_str(), pull.labels.as_slice()), (BOT, ["agent:pr".to_owned()].as_slice()));
+    assert_eq!(
+        (pull.author.as_str(), pull.labels.as_slice()),
+        (BOT, ["agent:pr".to_owned()].as_slice())
+    );
     assert!(pull.body.starts_with("Closes #1.\n\n<!-- booty:v1 "), "{}", pull.body);
     let issue = repo.issue(world.issue).unwrap();
     assert_eq!(issue.labels, ["booty:opened"]);
@@ -116,7 +119,10 @@ async fn an_issue_is_created_with_labels_that_are_made() {
     let applied = world.applied(&effect).await;
     let snapshot = world.snapshot();
     let issue = snapshot.repo(REPO).unwrap().issue(applied.number).unwrap();
-    assert_eq!((issue.title.as_str(), issue.labels.as_slice()), ("[error] ValueError", ["agent:builder".to_owned()].as_slice()));
+    assert_eq!(
+        (issue.title.as_str(), issue.labels.as_slice()),
+        ("[error] ValueError", ["agent:builder".to_owned()].as_slice())
+    );
     let label = world.github().get_label(&REPO.parse().unwrap(), "agent:builder").await.unwrap();
     assert_eq!(label.unwrap().color, "0366d6");
 }
@@ -140,7 +146,8 @@ async fn an_older_label_state_is_skipped() {
     let foreign = state("p-3", "bug", 3);
     world.ask(&foreign).await;
     assert_eq!(world.event("failed", &foreign).await.reason, "invalid");
-    let mut labels = world.snapshot().repo(REPO).unwrap().issue(world.issue).unwrap().labels.clone();
+    let mut labels =
+        world.snapshot().repo(REPO).unwrap().issue(world.issue).unwrap().labels.clone();
     labels.sort();
     assert_eq!(labels, ["booty:completed", "bug"]);
 }

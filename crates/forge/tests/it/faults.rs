@@ -19,7 +19,8 @@ fn posts(world: &World, end: &str) -> usize {
 #[tokio::test]
 async fn a_server_error_is_tried_again_and_makes_one(#[case] trouble: Trouble) {
     let world = World::start().await;
-    for path in ["*/git/trees", "*/git/commits", "*/git/refs", "*/pulls", "*/labels", "*/comments"] {
+    for path in ["*/git/trees", "*/git/commits", "*/git/refs", "*/pulls", "*/labels", "*/comments"]
+    {
         world.sim.add_fault(Rule::new(trouble.clone()).writes().path(path).times(1)).unwrap();
     }
     let _forge = world.forge().await;
@@ -63,7 +64,8 @@ async fn a_replay_is_a_new_try() {
     world.ask(&effect).await;
     world.event("failed", &effect).await;
     assert!(world.spooled("refused").await);
-    let entry = world.bus.last_message("BOOTY_SPOOL", "booty.spool.forge.>").await.unwrap().unwrap();
+    let entry =
+        world.bus.last_message("BOOTY_SPOOL", "booty.spool.forge.>").await.unwrap().unwrap();
     let subject = entry.headers.get(booty_events::header::SPOOL_REPLAY_SUBJECT).unwrap().to_owned();
     let subject = subject.replace("<seq>", &entry.sequence.to_string());
     let replay = booty_bus::Outgoing {
@@ -84,13 +86,15 @@ async fn what_github_refuses_is_not_asked_twice() {
     let world = World::start().await;
     let _forge = world.forge().await;
     let mut gone = world.comment("1-d", "nowhere");
-    gone.write = Some(Write::Comment(booty_events::v1::Comment { issue: 999, body: "x".to_owned() }));
+    gone.write =
+        Some(Write::Comment(booty_events::v1::Comment { issue: 999, body: "x".to_owned() }));
     let mut hidden = world.comment("2-d", "nowhere");
     hidden.repository = "octo/no-such".to_owned();
     let mut empty = world.comment("3-d", "x");
     empty.write = None;
     for (effect, reason) in [(&gone, "not_found"), (&hidden, "not_found"), (&empty, "invalid")] {
-        world.bus
+        world
+            .bus
             .publish(booty_bus::Outgoing {
                 subject: format!("booty.effect.outcome.comment.{}", effect.id),
                 headers: booty_bus::Headers::new(),

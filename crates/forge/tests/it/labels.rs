@@ -19,7 +19,8 @@ async fn a_label_that_a_person_sets_at_the_wrong_moment_is_put_back() {
     world.until(|s| s.faults_struck == 1).await;
     world.sim.add_label(REPO, world.issue, "urgent", "ann").unwrap();
     world.applied(&effect).await;
-    let mut labels = world.snapshot().repo(REPO).unwrap().issue(world.issue).unwrap().labels.clone();
+    let mut labels =
+        world.snapshot().repo(REPO).unwrap().issue(world.issue).unwrap().labels.clone();
     labels.sort();
     assert_eq!(labels, ["booty:gave-up", "bug", "urgent"]);
     let puts = world.snapshot().requests.iter().filter(|r| r.method == "PUT").count();

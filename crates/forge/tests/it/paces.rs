@@ -78,8 +78,17 @@ async fn the_more_urgent_lane_goes_first() {
     let comments = &snapshot.repo(REPO).unwrap().issue(world.issue).unwrap().comments;
     let said: Vec<_> = comments.iter().map(|c| c.body.lines().next().unwrap()).collect();
     let wanted = [
-        "check 0", "check 1", "outcome 0", "outcome 1", "outcome 2", "issue 0", "issue 1",
-        "issue 2", "issue 3", "issue 4", "issue 5",
+        "check 0",
+        "check 1",
+        "outcome 0",
+        "outcome 1",
+        "outcome 2",
+        "issue 0",
+        "issue 1",
+        "issue 2",
+        "issue 3",
+        "issue 4",
+        "issue 5",
     ];
     assert_eq!(said, wanted);
 }

@@ -46,7 +46,10 @@ async fn killed_after_any_step_it_ends_with_one_of_everything(
     assert_eq!((pull.head.as_str(), pull.open), ("agent/issue-1", true));
     assert_eq!(pull.labels, ["agent:pr"]);
     let issue = repo.issue(world.issue).unwrap();
-    assert_eq!((issue.comments.len(), issue.labels.as_slice()), (1, ["booty:opened".to_owned()].as_slice()));
+    assert_eq!(
+        (issue.comments.len(), issue.labels.as_slice()),
+        (1, ["booty:opened".to_owned()].as_slice())
+    );
     let branches = repo.refs.keys().filter(|name| name.starts_with("refs/heads/")).count();
     assert_eq!(branches, 2, "{:?}", repo.refs);
 }

@@ -8,7 +8,7 @@ use std::{
 
 use booty_bus::{Bus, BusSettings, local::LocalServer};
 use booty_events::{
-    EffectId, Lane, Message, Service, stream, subject,
+    EffectId, Lane, Message, Service, stream,
     v1::{
         Comment, Effect, Event, FileChange, FileMode, IssueOutcome, OpenPullRequest, effect::Write,
     },
@@ -114,7 +114,7 @@ impl World {
         Settings {
             retry_delays: vec![ms(100), ms(150), ms(200)],
             lookup_delays: vec![ms(100), ms(150), ms(200)],
-            read_retry_delays: vec![ms(5); 4],
+            resend_delays: vec![ms(5); 3],
             http_timeout: ms(900),
             lease: ms(3000),
             pace: PaceSettings { spacing: Duration::ZERO, burst: 0, content: Vec::new() },
@@ -216,7 +216,9 @@ impl World {
 
     /// All events, a line each.
     fn told(&self) -> String {
-        let line = |(name, e): &(String, Event)| format!("\n{name} {} {} {}", e.effect_id, e.reason, e.detail);
+        let line = |(name, e): &(String, Event)| {
+            format!("\n{name} {} {} {}", e.effect_id, e.reason, e.detail)
+        };
         self.seen.lock().unwrap().iter().map(line).collect()
     }
 
@@ -278,11 +280,6 @@ impl World {
             files.insert(entry["path"].as_str().unwrap().to_owned(), (mode, bytes));
         }
         files
-    }
-
-    /// The filter of the events of one kind.
-    pub fn events_filter(what: &str) -> String {
-        subject::event_filter(Service::Forge, what)
     }
 }
 
