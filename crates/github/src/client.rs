@@ -24,6 +24,9 @@ const API_VERSION: &str = "2022-11-28";
 /// No answer that Booty asks for comes near it.
 const LARGEST_ANSWER_BYTES: usize = 32 * 1024 * 1024;
 
+/// How long an unused connection is kept.
+const IDLE_CONNECTION: Duration = Duration::from_secs(15);
+
 /// A renamed repository answers with one redirect.
 const MOST_REDIRECTS: usize = 3;
 
@@ -104,6 +107,9 @@ impl Client {
             .user_agent(&settings.user_agent)
             .connect_timeout(settings.connect_timeout)
             .timeout(settings.timeout)
+            // Shorter than any server's: a request on a connection that the other side is closing
+            // ends with an unknown outcome.
+            .pool_idle_timeout(IDLE_CONNECTION)
             // Redirects are followed here: a POST must stay a POST, and the token at home.
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()

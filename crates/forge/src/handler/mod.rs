@@ -89,9 +89,7 @@ impl Effects {
             turn = self.core.turns.take(self.queue, &delivery.stop) => turn,
         }
         .ok_or_else(Stop::stopped)?;
-        if let Some(wait) = self.core.github.closed_for() {
-            return Err(Stop::later(wait, "GitHub takes no requests until then"));
-        }
+        self.wait_until_open(&delivery.stop).await?;
 
         let mut record = self.core.records.of_effect(&id).await?;
         let hash = record::content_hash(effect);
@@ -170,6 +168,21 @@ impl Effects {
             }
             Err(later) => Err(later),
         }
+    }
+
+    /// While GitHub takes no requests nothing else can be done either: the turn is kept, and nothing
+    /// more is pulled.
+    async fn wait_until_open(&self, stop: &CancellationToken) -> Result<(), Stop> {
+        while let Some(wait) = self.core.github.closed_for() {
+            tracing::info!(?wait, "waits: GitHub takes no requests");
+            tokio::select! {
+                () = stop.cancelled() => return Err(Stop::stopped()),
+                () = self.role.lost.cancelled() => return Err(Stop::stopped()),
+                () = self.shutdown.cancelled() => return Err(Stop::stopped()),
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+        Ok(())
     }
 
     /// Says that it is applied, and remembers the object under its own number.

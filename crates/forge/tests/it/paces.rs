@@ -10,9 +10,9 @@ use rstest::rstest;
 use crate::world::{REPO, World, ms};
 
 #[rstest]
-#[case::secondary(Trouble::SecondaryLimit { status: 403, seconds: 2 })]
-#[case::too_many(Trouble::SecondaryLimit { status: 429, seconds: 2 })]
-#[case::primary(Trouble::PrimaryLimit { seconds: 2 })]
+#[case::secondary(Trouble::SecondaryLimit { status: 403, seconds: 1 })]
+#[case::too_many(Trouble::SecondaryLimit { status: 429, seconds: 1 })]
+#[case::primary(Trouble::PrimaryLimit { seconds: 1 })]
 #[tokio::test]
 async fn nothing_is_asked_before_the_limit_ends(#[case] trouble: Trouble) {
     let world = World::start().await;

@@ -30,10 +30,14 @@ async fn killed_after_any_step_it_ends_with_one_of_everything(
         booty_events::v1::FileMode::Regular,
         b"\xff\xfe",
     ));
-    // The answer never comes: forge waits for it when it dies.
+    // The answer never comes, and what was made is not to be seen yet: forge is about to send again
+    // or to look again when it dies.
+    world.sim.delay_lists(300).unwrap();
     let rule = Rule::new(Trouble::DropAfterCommit).method(method).path(path).times(1);
     world.sim.add_fault(rule).unwrap();
-    let forge = world.forge().await;
+    let mut patient = world.settings();
+    patient.resend_delays = vec![ms(60_000)];
+    let forge = world.forge_with(patient).await;
     world.ask(&effect).await;
     world.until(|s| s.faults_struck == 1).await;
     forge.kill();
