@@ -115,14 +115,20 @@ impl Outbox {
         }
     }
 
-    /// Newest first.
-    pub(crate) fn sent(&self, repo: Option<&str>) -> Vec<Sent> {
+    /// Of one repository, newest first.
+    pub(crate) fn sent(&self, repo: &str) -> Vec<Sent> {
         let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         log.iter()
             .rev()
-            .filter(|sent| repo.is_none_or(|repo| sent.delivery.repo == repo))
+            .filter(|sent| sent.delivery.repo == repo
             .cloned()
             .collect()
+    }
+
+    /// Oldest first.
+    pub(crate) fn views(&self) -> Vec<DeliveryView> {
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.iter().map(Sent::view).collect()
     }
 
     pub(crate) fn original(&self, repo: &str, id: u64) -> Option<Delivery> {

@@ -1,7 +1,6 @@
 //! The listener: every request passes trouble, limits, the route, and the record.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -74,7 +73,7 @@ type Reply = Response<Full<Bytes>>;
 /// Takes connections until told to stop; then open ones are closed.
 pub(crate) async fn accept(listener: TcpListener, shared: Arc<Shared>, stop: CancellationToken) {
     loop {
-        let (stream, peer) = tokio::select! {
+        let (stream, _peer) = tokio::select! {
             () = stop.cancelled() => return,
             taken = listener.accept() => match taken {
                 Ok(taken) => taken,
@@ -87,7 +86,7 @@ pub(crate) async fn accept(listener: TcpListener, shared: Arc<Shared>, stop: Can
         };
         let (shared, stop) = (Arc::clone(&shared), stop.clone());
         tokio::spawn(async move {
-            let service = service_fn(move |request| serve(Arc::clone(&shared), peer, request));
+            let service = service_fn(move |request| serve(Arc::clone(&shared), request));
             let connection = hyper::server::conn::http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), service);
             tokio::select! {
@@ -99,11 +98,7 @@ pub(crate) async fn accept(listener: TcpListener, shared: Arc<Shared>, stop: Can
     }
 }
 
-async fn serve(
-    shared: Arc<Shared>,
-    _peer: SocketAddr,
-    request: Request<Incoming>,
-) -> Result<Reply, Dropped> {
+async fn serve(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Reply, Dropped> {
     let (parts, body) = request.into_parts();
     let raw = match Limited::new(body, MAX_REQUEST_BYTES).collect().await {
         Ok(body) => body.to_bytes(),
@@ -114,8 +109,7 @@ async fn serve(
         return Ok(control::answer(shared, parts.method, path, parts.headers, raw).await);
     }
     let query = parts.uri.query().map(str::to_owned);
-    let _flight = InFlight::enter(&shared, &parts.headers);
-    let in_flight = _flight.count;
+    let flight = InFlight::enter(&shared, &parts.headers);
     let (down, trouble) = {
         let world = &mut *shared.world();
         let down = world.faults.down;
@@ -143,7 +137,7 @@ async fn serve(
     let git = git_request(&asked.method, &asked.path, asked.query.as_deref());
     let (user, reply) = match git {
         Some(git) => asked.git(&shared, git).await,
-        None => asked.api(&shared, in_flight).await,
+        None => asked.api(&shared, flight.count).await,
     };
     shared.changed.tell();
     let reply = match trouble {

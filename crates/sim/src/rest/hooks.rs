@@ -29,7 +29,7 @@ pub(super) fn deliveries(world: &mut World, call: &Call) -> Result<Answer, Refus
     let number = |name: &str| call.query(name).and_then(|text| text.parse::<u64>().ok());
     let found: Vec<Sent> = world
         .outbox
-        .sent(Some(&call.repo))
+        .sent(&call.repo)
         .into_iter()
         .filter(|sent| sent.delivery.hook.id == hook)
         .filter(|sent| failed.is_none_or(|failed| (sent.status >= 400) == failed))
@@ -53,7 +53,7 @@ pub(super) fn delivery(world: &mut World, call: &Call) -> Result<Answer, Refusal
     let id = call.number("id")?;
     let sent = world
         .outbox
-        .sent(Some(&call.repo))
+        .sent(&call.repo)
         .into_iter()
         .find(|sent| sent.delivery.id == id && sent.delivery.hook.id == hook)
         .ok_or_else(Refusal::not_found)?;
@@ -83,7 +83,7 @@ fn find<'a>(repo: &'a Repo, call: &Call) -> Result<&'a Hook, Refusal> {
 }
 
 fn shown(world: &World, call: &Call, repo: &Repo, hook: &Hook) -> Value {
-    let sent = world.outbox.sent(Some(&call.repo));
+    let sent = world.outbox.sent(&call.repo);
     let last = sent.iter().find(|sent| sent.delivery.hook.id == hook.id);
     show::hook(world, repo, hook, last.map(|sent| (sent.status, sent.status_text.as_str())))
 }

@@ -13,12 +13,9 @@ impl World {
         for repo in self.repos.values() {
             repos.push(view(repo)?);
         }
-        let mut deliveries: Vec<_> =
-            self.outbox.sent(None).iter().map(crate::hooks::Sent::view).collect();
-        deliveries.reverse();
         Ok(Snapshot {
             repos,
-            deliveries,
+            deliveries: self.outbox.views(),
             requests: self.requests.iter().cloned().collect(),
             writes: self.writes.clone(),
             faults_struck: self.faults.hits(),

@@ -23,7 +23,7 @@ async fn octocrab_reads_every_object() {
 
     let issues = github.issues("acme", "shop");
     let labels = vec!["agent:builder".to_owned()];
-    let issue = issues.create("One").body("text").labels(labels).send().await.unwrap();
+    let issue = Box::pin(issues.create("One").body("text").labels(labels).send()).await.unwrap();
     assert_eq!(issue.labels[0].name, "agent:builder");
     issues.create_comment(issue.number, "hello").await.unwrap();
     let comments = issues.list_comments(issue.number).send().await.unwrap();
