@@ -118,11 +118,7 @@ impl Outbox {
     /// Of one repository, newest first.
     pub(crate) fn sent(&self, repo: &str) -> Vec<Sent> {
         let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        log.iter()
-            .rev()
-            .filter(|sent| sent.delivery.repo == repo
-            .cloned()
-            .collect()
+        log.iter().rev().filter(|sent| sent.delivery.repo == repo).cloned().collect()
     }
 
     /// Oldest first.
