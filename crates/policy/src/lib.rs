@@ -5,9 +5,13 @@ pub mod config;
 pub mod detect;
 pub mod markdown;
 pub mod redact;
+mod unicode;
 pub mod untrusted;
 
-pub use change::{Change, ChangedPath, DiffLimits, FileMode, Protected, Rule, Violation, check_change};
+pub use change::{
+    ALWAYS_PROTECTED, Change, ChangedPath, DiffLimits, FileMode, InvalidPattern, Protected, Rule,
+    Violation, check_change,
+};
 pub use config::{CommandSpec, Config, ConfigErrors, Language};
 pub use detect::{Detected, TreeView, detect};
 pub use redact::{Redact, redact};

@@ -1,6 +1,13 @@
 //! What a change may touch.
 
-use std::fmt;
+mod path;
+mod protected;
+mod violation;
+
+pub use protected::{ALWAYS_PROTECTED, InvalidPattern, Protected};
+pub use violation::{Rule, Violation};
+
+use path::{link_target, normal_path};
 
 /// A file's mode, as Git knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,44 +74,150 @@ pub struct DiffLimits {
     pub bytes: u64,
     /// Whether binary files may change.
     pub binaries: bool,
-    /// Whether the executable bit may change.
+    /// Whether the executable bit may change, or a file become a link.
     pub modes: bool,
+}
+
+impl DiffLimits {
+    /// What one person reviews in one sitting.
+    pub const FILES: u64 = 30;
+    /// Reviews find little above a few hundred lines; tests and fixtures come on top.
+    pub const LINES: u64 = 1_500;
+    /// The files of such a change as a whole, not only their changed lines.
+    pub const BYTES: u64 = 1024 * 1024;
 }
 
 impl Default for DiffLimits {
     fn default() -> Self {
-        Self { files: 30, lines: 1_500, bytes: 512 * 1024, binaries: false, modes: false }
+        Self {
+            files: Self::FILES,
+            lines: Self::LINES,
+            bytes: Self::BYTES,
+            binaries: false,
+            modes: false,
+        }
     }
 }
 
-/// The paths that no change may touch: Booty's own list and the repository's.
-#[derive(Debug, Clone, Default)]
-pub struct Protected {}
-
-/// Which rule a path breaks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Rule {
-    /// It matches this protected pattern.
-    Protected(String),
-}
-
-/// One reason to refuse a change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Violation {
-    /// The path, made printable; none when the whole change is meant.
-    pub path: Option<String>,
-    /// Which rule it breaks.
-    pub rule: Rule,
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {:?}", self.path, self.rule)
-    }
-}
+/// Above this nobody reads on.
+const MAX_VIOLATIONS: usize = 100;
 
 /// Judges a change. All violations are listed, at most 100.
-pub fn check_change(paths: &[ChangedPath], limits: &DiffLimits, protected: &Protected) -> Result<(), Vec<Violation>> {
-    let _ = (paths, limits, protected);
-    Ok(())
+pub fn check_change(
+    paths: &[ChangedPath],
+    limits: &DiffLimits,
+    protected: &Protected,
+) -> Result<(), Vec<Violation>> {
+    let mut violations = check_totals(paths, limits);
+    for path in paths {
+        if violations.len() >= MAX_VIOLATIONS {
+            break;
+        }
+        check_path(path, limits, protected, &mut violations);
+    }
+    violations.truncate(MAX_VIOLATIONS);
+    if violations.is_empty() { Ok(()) } else { Err(violations) }
 }
+
+fn check_totals(paths: &[ChangedPath], limits: &DiffLimits) -> Vec<Violation> {
+    let sum = |of: fn(&ChangedPath) -> u64| paths.iter().map(of).fold(0, u64::saturating_add);
+    let totals = [
+        ("files", paths.len() as u64, limits.files),
+        ("lines", sum(|path| path.added_lines.saturating_add(path.deleted_lines)), limits.lines),
+        ("bytes", sum(|path| path.bytes), limits.bytes),
+    ];
+    totals
+        .into_iter()
+        .filter(|(_, found, limit)| found > limit)
+        .map(|(what, found, limit)| Violation {
+            path: None,
+            rule: Rule::TooMany { what, found, limit },
+        })
+        .collect()
+}
+
+fn check_path(
+    changed: &ChangedPath,
+    limits: &DiffLimits,
+    protected: &Protected,
+    violations: &mut Vec<Violation>,
+) {
+    let mut report = |path: &[u8], rule| violations.push(Violation::at(path, rule));
+    let mut names = vec![&changed.path];
+    if let Change::Renamed { from } = &changed.change {
+        names.push(from);
+    }
+    for name in names {
+        match normal_path(name) {
+            Err(why) => report(name, Rule::Unsafe(why)),
+            Ok(normal) => {
+                if let Some(pattern) = protected.pattern_for(&normal) {
+                    report(name, Rule::Protected(pattern.to_owned()));
+                }
+            }
+        }
+    }
+    if let Some(rule) = mode_rule(changed, limits) {
+        report(&changed.path, rule);
+    }
+    if changed.binary && !limits.binaries {
+        report(&changed.path, Rule::Binary);
+    }
+    if changed.new_mode == Some(FileMode::Symlink) || changed.symlink_target.is_some() {
+        let target = changed.symlink_target.as_deref().unwrap_or_default();
+        if let Some(rule) = link_rule(&changed.path, target, protected) {
+            report(&changed.path, rule);
+        }
+    }
+}
+
+fn mode_rule(changed: &ChangedPath, limits: &DiffLimits) -> Option<Rule> {
+    let odd = [changed.old_mode, changed.new_mode]
+        .into_iter()
+        .flatten()
+        .find(|mode| matches!(mode, FileMode::Submodule | FileMode::Other(_)));
+    if let Some(mode) = odd {
+        return Some(Rule::Kind(mode));
+    }
+    let changes_mode = match (changed.old_mode, changed.new_mode) {
+        (Some(old), Some(new)) => old != new,
+        (None, Some(new)) => new == FileMode::Executable,
+        (_, None) => false,
+    };
+    (changes_mode && !limits.modes).then_some(Rule::Mode)
+}
+
+/// A link must stay in the tree, and neither lead to a protected path nor through one.
+fn link_rule(link: &[u8], target: &[u8], protected: &Protected) -> Option<Rule> {
+    let lead = match link_target(link, target) {
+        Err(why) => return Some(Rule::Unsafe(why)),
+        Ok(None) => return None,
+        Ok(Some(lead)) => lead,
+    };
+    // On the way there a `..` may have taken away what the link goes through.
+    let through: Vec<u8> =
+        target.split(|byte| matches!(byte, b'/' | b'\\')).fold(Vec::new(), |mut way, part| {
+            if !matches!(part, b"" | b"." | b"..") {
+                way.extend(if way.is_empty() { b"".as_slice() } else { b"/" });
+                way.extend(part);
+            }
+            way
+        });
+    for path in [lead, through] {
+        if path.is_empty() {
+            continue;
+        }
+        match normal_path(&path) {
+            Err(why) => return Some(Rule::LinkTo(why.to_owned())),
+            Ok(normal) => {
+                if let Some(pattern) = protected.pattern_for(&normal) {
+                    return Some(Rule::LinkTo(format!("is protected by `{pattern}`")));
+                }
+            }
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests;
