@@ -2,7 +2,9 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use async_nats::{ConnectOptions, Event, ServerAddr, connection::State, jetstream};
+use async_nats::{
+    ConnectOptions, Event, Message, Request, ServerAddr, connection::State, jetstream,
+};
 use booty_events::{JobId, bucket::BucketDefinition};
 use tokio::sync::watch;
 use tracing::{info, warn};
@@ -207,6 +209,35 @@ impl Bus {
         }
     }
 
+    /// One request and its answer. Ends early when the connection is lost, because the answer is lost
+    /// with it; what was asked may have been done all the same.
+    pub(crate) async fn request(
+        &self,
+        subject: String,
+        request: Request,
+        timeout: Duration,
+    ) -> Result<Message, RequestFailed> {
+        // The client's own timeout begins when it has taken the request; a full queue counts, too.
+        let asked = self.inner.client.send_request(subject, request.timeout(Some(timeout)));
+        tokio::select! {
+            answer = tokio::time::timeout(timeout, asked) => match answer {
+                Ok(answer) => answer.map_err(RequestFailed::Client),
+                Err(elapsed) => Err(RequestFailed::Elapsed(elapsed)),
+            },
+            () = self.lost() => Err(RequestFailed::Lost),
+        }
+    }
+
+    async fn lost(&self) {
+        let mut link = self.link();
+        // The events trail behind the client's state.
+        let up = link.wait_for(|link| link.is_up).await.map(|link| link.epoch);
+        let Ok(epoch) = up else { return std::future::pending().await };
+        if link.wait_for(|link| !link.is_up || link.epoch != epoch).await.is_err() {
+            std::future::pending().await
+        }
+    }
+
     /// An id that no other call of any process gets.
     pub(crate) fn unique_id(&self) -> String {
         let inbox = self.inner.client.new_inbox();
@@ -218,6 +249,17 @@ impl Bus {
 #[derive(Debug, thiserror::Error)]
 #[error("not connected to the broker")]
 pub(crate) struct Disconnected;
+
+/// Why a request has no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RequestFailed {
+    #[error(transparent)]
+    Client(async_nats::client::RequestError),
+    #[error("no answer in time")]
+    Elapsed(#[source] tokio::time::error::Elapsed),
+    #[error("the connection was lost before the answer came")]
+    Lost,
+}
 
 fn reconnect_delay(attempts: usize) -> Duration {
     let step = Duration::from_millis(50);

@@ -128,7 +128,7 @@ impl Bus {
         doing: String,
         subject: &str,
     ) -> Result<Result<V, jetstream::Error>, Error> {
-        self.request(doing, subject, Bytes::new()).await
+        self.api(doing, subject, Bytes::new()).await
     }
 
     /// Tells the JetStream API.
@@ -146,18 +146,19 @@ impl Bus {
             what: "our own request".to_owned(),
             source: error.into(),
         })?;
-        self.request(doing, subject, payload.into()).await
+        self.api(doing, subject, payload.into()).await
     }
 
-    async fn request<V: serde::de::DeserializeOwned>(
+    async fn api<V: serde::de::DeserializeOwned>(
         &self,
         doing: String,
         subject: &str,
         payload: Bytes,
     ) -> Result<Result<V, jetstream::Error>, Error> {
         use jetstream::response::Response;
-        let request = Request::new().payload(payload).timeout(Some(self.request_timeout()));
-        let answer = match self.client().send_request(format!("$JS.API.{subject}"), request).await {
+        let request = Request::new().payload(payload);
+        let asked = self.request(format!("$JS.API.{subject}"), request, self.request_timeout());
+        let answer = match asked.await {
             Ok(answer) => answer,
             Err(error) => return Err(Error::from_request(doing, error)),
         };

@@ -2,9 +2,10 @@
 
 use std::{fmt, path::PathBuf};
 
+use async_nats::client::RequestErrorKind;
 use thiserror::Error;
 
-use crate::publish::PublishError;
+use crate::{connect::RequestFailed, publish::PublishError};
 
 /// An error of a library below, kept as the source.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -137,12 +138,14 @@ impl Error {
     }
 
     /// Sorts a failed request to the JetStream API.
-    pub(crate) fn from_request(
-        doing: impl Into<String>,
-        error: async_nats::client::RequestError,
-    ) -> Self {
-        use async_nats::client::RequestErrorKind;
+    pub(crate) fn from_request(doing: impl Into<String>, error: RequestFailed) -> Self {
         let doing = doing.into();
+        let error = match error {
+            RequestFailed::Client(error) => error,
+            RequestFailed::Elapsed(_) | RequestFailed::Lost => {
+                return Self::Unavailable { doing, source: error.into() };
+            }
+        };
         match error.kind() {
             RequestErrorKind::NoResponders
             | RequestErrorKind::TimedOut

@@ -15,9 +15,9 @@ use crate::{
     trace,
 };
 
-/// How long an append is tried again while its outcome is unknown: a restart of the broker passes
-/// within it, and the lease of the job (30 s) is not yet over.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// For how many request timeouts an append is tried again while its outcome is unknown: with 5 s, a
+/// restart of the broker passes within it, and the lease of the job (30 s) is not yet over.
+const PATIENCE: u32 = 4;
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
 const MSG_ID: &str = "Nats-Msg-Id";
 
@@ -98,7 +98,7 @@ impl Journal {
                 Err(fenced) => return Err(fenced),
             };
             let is_unknown = matches!(error, PublishError::Unavailable(_));
-            if !is_unknown || began.elapsed() >= PATIENCE {
+            if !is_unknown || began.elapsed() >= self.bus.request_timeout() * PATIENCE {
                 self.pending = is_unknown.then_some(entry);
                 return Err(JournalError::NotDurable(error));
             }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::{
     bucket::{Bucket, BucketError, Entry},
@@ -215,15 +215,21 @@ impl Lease {
     /// The lease is lost: end what was done under it.
     pub async fn renew(&mut self, ttl: Duration) -> Result<(), LeaseLost> {
         let deadline = self.deadline;
+        let mut last = None;
         loop {
-            match self.try_renew(ttl).await {
-                Ok(()) => return Ok(()),
-                Err(WriteError::Lost(lost)) => return Err(lost),
-                Err(WriteError::Unknown(source)) if Instant::now() >= deadline => {
+            match timeout_at(deadline, self.try_renew(ttl)).await {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(WriteError::Lost(lost))) => return Err(lost),
+                Ok(Err(WriteError::Unknown(error))) => last = Some(error),
+                Err(elapsed) => {
+                    let source = last.unwrap_or_else(|| Error::Unavailable {
+                        doing: format!("renew the lease {}", self.key),
+                        source: elapsed.into(),
+                    });
                     return Err(LeaseLost::Unconfirmed { key: self.key.clone(), source });
                 }
-                Err(WriteError::Unknown(_)) => tokio::time::sleep(RETRY_PAUSE).await,
             }
+            tokio::time::sleep(RETRY_PAUSE).await;
         }
     }
 

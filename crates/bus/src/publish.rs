@@ -8,7 +8,12 @@ use async_nats::{
 use bytes::Bytes;
 use thiserror::Error;
 
-use crate::{connect::Bus, error::BoxError, headers::Headers, trace};
+use crate::{
+    connect::{Bus, RequestFailed},
+    error::BoxError,
+    headers::Headers,
+    trace,
+};
 
 const MSG_ID: &str = "Nats-Msg-Id";
 const EXPECTED_LAST_SUBJECT_SEQUENCE: &str = "Nats-Expected-Last-Subject-Sequence";
@@ -112,18 +117,14 @@ impl Bus {
         if let Some(sequence) = expected.last_sequence {
             map.insert(EXPECTED_LAST_SEQUENCE, sequence.to_string());
         }
-        let request =
-            Request::new().payload(payload).headers(map).timeout(Some(self.request_timeout()));
-        // The request's own timeout begins after the client took it; a client that can't take it
-        // (its queue is full) must not hold the caller longer either.
-        let sent = tokio::time::timeout(
-            self.request_timeout(),
-            self.client().send_request(subject.to_owned(), request),
-        );
-        let answer = match sent.await {
-            Err(elapsed) => return Err(PublishError::Unavailable(elapsed.into())),
-            Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => {
+        let request = Request::new().payload(payload).headers(map);
+        let asked = self.request(subject.to_owned(), request, self.request_timeout());
+        let answer = match asked.await {
+            Ok(answer) => answer,
+            Err(error @ (RequestFailed::Elapsed(_) | RequestFailed::Lost)) => {
+                return Err(PublishError::Unavailable(error.into()));
+            }
+            Err(RequestFailed::Client(error)) => {
                 return Err(match error.kind() {
                     RequestErrorKind::MaxPayloadExceeded => {
                         PublishError::TooLarge { bytes, limit: self.client().max_payload() }

@@ -176,9 +176,9 @@ impl Answer {
         }
         let mut reply = self.reply.clone();
         let subject = reply.borrow_and_update().clone();
-        let request = Request::new().payload(kind.into()).timeout(Some(ACK_TIMEOUT));
+        let request = Request::new().payload(kind.into());
         tokio::select! {
-            answer = self.bus.client().send_request(subject, request) => match answer {
+            answer = self.bus.request(subject, request, ACK_TIMEOUT) => match answer {
                 Ok(_) => true,
                 Err(error) => {
                     debug!(%error, "no confirmation");

@@ -250,31 +250,33 @@ async fn a_shutdown_hands_back_what_does_not_end() {
     let world = World::new().await;
     let mut settings = settings("w");
     settings.shutdown_grace = Duration::from_millis(50);
-    // One that ends when told to, with a failure that is not its own; one that never ends.
-    for name in ["obeys", "deaf"] {
-        world.publish(name).await;
-    }
-    for _ in 0..6 {
+    world.publish("obeys").await;
+    for round in 0..6 {
+        if round == 5 {
+            world.publish("deaf").await;
+        }
         let mut running = Running::start(&world.bus, &settings, async |delivery| {
-            if &delivery.payload[..] == b"obeys" {
-                delivery.stop.cancelled().await;
-                return Verdict::Retry {
-                    after: Duration::from_secs(600),
-                    why: "stopped".to_owned(),
-                };
+            if &delivery.payload[..] == b"deaf" {
+                return std::future::pending().await;
             }
-            std::future::pending().await
+            delivery.stop.cancelled().await;
+            // A failure that is not its own.
+            Verdict::Retry { after: Duration::from_secs(600), why: "stopped".to_owned() }
         })
         .await;
-        let both = HashSet::from([running.next().await.sequence, running.next().await.sequence]);
-        assert_eq!(both, HashSet::from([1, 2]));
+        for _ in 0..=round / 5 {
+            running.next().await;
+        }
         running.stop().await;
     }
     let mut running = Running::start(&world.bus, &settings, async |_| Verdict::Done).await;
+    let mut delivered = HashSet::new();
     for _ in 0..2 {
         let delivery = running.next().await;
-        assert_eq!((delivery.failures, delivery.delivered), (0, 7), "each deploy redelivers once");
+        assert_eq!(delivery.failures, 0);
+        delivered.insert((delivery.sequence, delivery.delivered));
     }
+    assert_eq!(delivered, HashSet::from([(1, 7), (2, 2)]), "each stop redelivers once");
     eventually("they are acked", async || is_settled(&world.bus, &settings).await).await;
     running.stop().await;
 }

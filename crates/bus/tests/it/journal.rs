@@ -82,12 +82,14 @@ async fn an_append_whose_answer_is_lost_happens_once() {
 #[tokio::test]
 async fn an_append_that_gave_up_is_settled_by_the_next() {
     let mut world = World::new().await;
-    let mut journal = world.bus.open_journal(&job()).await.unwrap();
+    let bus = world.impatient_bus().await;
+    let mut journal = bus.open_journal(&job()).await.unwrap();
     journal.append("one".into()).await.unwrap();
     world.server.kill9().await.unwrap();
     let lost = journal.append("two".into()).await;
     assert!(matches!(lost, Err(JournalError::NotDurable(_))), "{lost:?}");
     world.server.restart().await.unwrap();
+    crate::support::eventually("it connects", async || bus.is_connected()).await;
     journal.append("three".into()).await.unwrap();
     let read = world.bus.open_journal(&job()).await.unwrap();
     assert_eq!(read.entries(), journal.entries());

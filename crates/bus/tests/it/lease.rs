@@ -110,7 +110,8 @@ async fn a_lease_outlives_the_broker() {
 async fn a_lease_that_can_not_be_renewed_is_lost_at_its_deadline() {
     let mut world = World::new().await;
     let ttl = Duration::from_millis(300);
-    let Acquire::Taken(mut lease) = world.bus.leases().acquire("k", "a", ttl).await.unwrap() else {
+    let bus = world.impatient_bus().await;
+    let Acquire::Taken(mut lease) = bus.leases().acquire("k", "a", ttl).await.unwrap() else {
         panic!("held")
     };
     world.server.kill9().await.unwrap();

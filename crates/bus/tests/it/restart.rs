@@ -30,6 +30,8 @@ async fn nothing_is_lost_and_nothing_is_handled_twice() {
     let mut world = World::new().await;
     let mut settings = settings("w");
     settings.permits = 8;
+    // What was acked right before a kill may be forgotten, and is asked for again after the ack wait.
+    settings.lease = Duration::from_secs(5);
     let handled: Arc<Mutex<HashMap<String, u32>>> = Arc::default();
     let running = {
         let (handled, bus) = (Arc::clone(&handled), world.bus.clone());

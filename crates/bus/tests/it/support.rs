@@ -48,6 +48,13 @@ impl World {
         connect_with(&self.server.url(), Some(64 << 20)).await
     }
 
+    /// A connection that waits for nothing, for tests of what happens when there is nothing.
+    pub(crate) async fn impatient_bus(&self) -> Bus {
+        let bus = connect(&self.server.url(), None, Duration::from_millis(300)).await;
+        eventually("it connects", async || bus.is_connected()).await;
+        bus
+    }
+
     pub(crate) async fn publish(&self, name: &str) -> String {
         let subject = inbox(name);
         self.bus.publish(outgoing(&subject, name)).await.expect("published");
@@ -56,11 +63,12 @@ impl World {
 }
 
 pub(crate) async fn connect_with(url: &str, max_bytes_scale: Option<i64>) -> Bus {
-    let settings = BusSettings {
-        max_bytes_scale,
-        request_timeout: Duration::from_secs(2),
-        ..BusSettings::new(url, "test")
-    };
+    connect(url, max_bytes_scale, Duration::from_secs(2)).await
+}
+
+async fn connect(url: &str, max_bytes_scale: Option<i64>, request_timeout: Duration) -> Bus {
+    let settings =
+        BusSettings { max_bytes_scale, request_timeout, ..BusSettings::new(url, "test") };
     Bus::connect(settings).await.expect("a client")
 }
 
