@@ -105,6 +105,5 @@ mod tests {
         assert_eq!(calls[0], Some(50_000_014));
         assert_eq!(calls[1], None);
         assert!(small.text().contains("[99937 tool calls were dropped]"));
-        assert_eq!(clamp(small.clone(), &limits), small, "clamping again changes nothing");
     }
 }

@@ -10,7 +10,7 @@ pub(crate) const MAX_FRAME_BYTES: usize = 16 * 1024 * 1024;
 
 /// Why the peer can't be understood.
 #[derive(Debug, Error)]
-pub enum FrameError {
+pub(crate) enum FrameError {
     /// The pipe.
     #[error("the pipe between builder and agent broke")]
     Pipe(#[from] std::io::Error),

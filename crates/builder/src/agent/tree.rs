@@ -399,7 +399,7 @@ mod tests {
         let dir = tempfile::TempDir::new().unwrap();
         let tree = Tree::open(dir.path()).unwrap();
         tree.write(&path("a/b/c.txt"), b"one").unwrap();
-        std::fs::set_permissions(dir.path().join("a/b/c.txt"), PermissionsExt::from_mode(0o755)).unwrap();
+        std::fs::set_permissions(dir.path().join("a/b/c.txt"), std::fs::Permissions::from_mode(0o755)).unwrap();
         tree.write(&path("a/b/c.txt"), b"two").unwrap();
         let mode = std::fs::metadata(dir.path().join("a/b/c.txt")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o755, "still executable");

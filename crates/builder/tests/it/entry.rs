@@ -1,0 +1,68 @@
+//! This test program, started again: as the agent, and as a builder that can be killed.
+//!
+//! Each entry is a test that does nothing unless the program was started for it. The test harness
+//! prints to standard output, so the agent's frames go to descriptor 3.
+
+use booty_builder::{AgentProgram, App, Settings, agent};
+use booty_bus::{Bus, BusSettings};
+use booty_service::Env;
+use tokio_util::sync::CancellationToken;
+
+const ENTRY: &str = "BOOTY_TEST_ENTRY";
+
+/// How the agent is started. Its environment is set inside the shell, so that what the builder gives
+/// it can be seen as it is.
+pub(crate) fn agent_program() -> AgentProgram {
+    let script = format!(
+        "exec 3>&1 >/dev/null; exec env {ENTRY}=agent \"$0\" entry::agent_process --exact --nocapture"
+    );
+    AgentProgram { program: "/bin/sh".into(), args: vec!["-c".into(), script, this_program()] }
+}
+
+/// How a builder is started as a process of its own; settings come through the environment.
+pub(crate) fn builder_command() -> tokio::process::Command {
+    let mut command = tokio::process::Command::new(this_program());
+    command.args(["entry::builder_process", "--exact", "--nocapture"]);
+    command.env(ENTRY, "builder").kill_on_drop(true);
+    command
+}
+
+fn this_program() -> String {
+    std::env::current_exe().unwrap().to_str().unwrap().to_owned()
+}
+
+fn is_started_as(entry: &str) -> bool {
+    std::env::var(ENTRY).is_ok_and(|value| value == entry)
+}
+
+#[test]
+fn agent_process() {
+    if !is_started_as("agent") {
+        return;
+    }
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let done = runtime.block_on(async {
+        let stdout = std::fs::OpenOptions::new().write(true).open("/proc/self/fd/3").unwrap();
+        agent::main(tokio::io::stdin(), tokio::fs::File::from_std(stdout)).await
+    });
+    std::process::exit(i32::from(done.is_err()));
+}
+
+#[test]
+fn builder_process() {
+    if !is_started_as("builder") {
+        return;
+    }
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let mut env = Env::from_process();
+        let mut settings = Settings::from_env(&mut env);
+        let url = env.required("NATS_URL");
+        env.finish().unwrap();
+        settings.holder = "builder-1".into();
+        settings.agent = agent_program();
+        let bus = Bus::connect(BusSettings::new(url, "builder")).await.unwrap();
+        let app = App::build(settings, bus).await.unwrap();
+        app.run(CancellationToken::new()).await.unwrap();
+    });
+}

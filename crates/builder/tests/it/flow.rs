@@ -1,0 +1,276 @@
+//! What comes of a job.
+
+use booty_events::v1::{Event, FileMode, JobState};
+
+use crate::world::{CALC, CONFIG, REPO, TEST_CALC, WRONG_THEN_RIGHT, World, opens, says};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_patch_and_then_a_right_one_become_a_proposal() {
+    let world = World::new(WRONG_THEN_RIGHT).await;
+    let running = world.start().await;
+    let (issue, job) = world.labelled_issue("d-1").await;
+    assert_eq!(world.events.outcome(&job).await.name, "proposal_made");
+
+    let effects = world.effects().await;
+    assert_eq!(effects.len(), 1);
+    let effect = &effects[0];
+    assert_eq!((effect.cause.as_str(), effect.slot.as_str()), (job.as_str(), "open_pr"));
+    assert_eq!((effect.repository.as_str(), effect.requested_by.as_str()), (REPO, "builder"));
+    let open = opens(effect);
+    assert_eq!(open.branch, format!("agent/issue-{issue}"));
+    assert_eq!((open.base_branch.as_str(), open.issue), ("main", issue));
+    let main = world.sim.snapshot().unwrap().repo(REPO).unwrap().refs["refs/heads/main"].clone();
+    assert_eq!(open.base_sha, main);
+    assert!(open.draft);
+    let changes: Vec<_> = open
+        .changes
+        .iter()
+        .map(|change| (change.path.as_ref(), change.mode(), change.content.as_ref()))
+        .collect();
+    let right = CALC.replace('-', "+");
+    assert_eq!(changes, [(&b"calc.py"[..], FileMode::Regular, right.as_bytes())]);
+    assert!(open.body.starts_with(&format!("Fixes #{issue}\n")), "{}", open.body);
+    for part in ["| 1 | test | exit code 1 |", "| 2 | test | exit code 0 |", "python3 -B -m unittest",
+        "3 answers", "2 of 3 rounds", job.as_str(), main.as_str(), "calc.py"] {
+        assert!(open.body.contains(part), "{part}: {}", open.body);
+    }
+    assert!(!open.body.contains("@octo/team"), "no mention: {}", open.body);
+    let outcome = open.outcome.as_ref().unwrap();
+    assert_eq!(outcome.label, "booty:opened");
+    assert!(outcome.comment.starts_with("Opened #{number} as a draft. Passed: `test`. Round 2 of 3."));
+
+    assert_eq!(
+        world.events.names(&job),
+        [
+            "job_enqueued", "workspace_created", "round_started", "model_answered",
+            "model_answered", "command_ran", "round_started", "model_answered", "command_ran",
+            "proposal_made",
+        ]
+    );
+    let ran: Vec<_> =
+        world.events.all().into_iter().filter(|event| event.name == "command_ran").collect();
+    assert_eq!(ran[0].attributes["ended"], "exit code 1");
+    assert!(ran[0].attributes["output"].contains("AssertionError"));
+    assert_eq!(world.asked().len(), 3);
+
+    // Forge reports, and only then is the job over.
+    assert_eq!(world.job(&job).await.unwrap().state(), JobState::Running);
+    let said = Event { number: 9, url: "http://pull/9".into(), ..Event::default() };
+    world.forge_says("applied", effect, said).await;
+    let state = world.events.state(&world, &job, |job| job.state() == JobState::Completed).await;
+    assert_eq!((state.pull_request, state.url.as_str()), (9, "http://pull/9"));
+    running.stop().await;
+    assert_eq!(world.leftovers(), Vec::<std::path::PathBuf>::new());
+}
+
+/// A script in which the model makes one edit and finishes, over and over.
+fn script(turns: &str) -> String {
+    format!("asked_log: asked.log\nscenarios:\n  - turns:\n{turns}")
+}
+
+/// Runs one job to its outcome that opens nothing; gives its label, reason and comment.
+async fn ending(world: &World) -> (String, String, String) {
+    let running = world.start().await;
+    let (_, job) = world.labelled_issue("d-1").await;
+    let event = world.events.outcome(&job).await;
+    assert_eq!(event.name, "job_failed", "{event:?}");
+    let state = world.events.state(world, &job, |job| job.state() == JobState::Failed).await;
+    assert_eq!(state.reason, event.reason);
+    let effects = world.effects().await;
+    assert_eq!(effects.len(), 1, "exactly one outcome");
+    assert_eq!(effects[0].slot, "outcome");
+    let (label, comment) = says(&effects[0]);
+    assert!(comment.contains(job.as_str()) && comment.contains("Nothing was pushed"), "{comment}");
+    running.stop().await;
+    (label.to_owned(), event.reason, comment.to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn always_wrong_ends_with_one_honest_outcome() {
+    let world = World::new(&script(
+        r#"
+      - calls: [{ tool: edit, with: { path: calc.py, old: "a - b", new: "a * b" } }]
+      - text: Done.
+      - calls: [{ tool: edit, with: { path: calc.py, old: "a * b", new: "a // b" } }, { tool: finish, with: { summary: "Now." } }]
+      - calls: [{ tool: finish, with: { summary: "Nothing more." } }]
+"#,
+    ))
+    .await;
+    let (label, reason, comment) = ending(&world).await;
+    assert_eq!((label.as_str(), reason.as_str()), ("booty:gave-up", "not_green"));
+    assert!(comment.contains("after 3 of 3 rounds `test` still fails (exit code 1)"), "{comment}");
+    assert!(comment.contains("ZeroDivisionError"), "{comment}");
+    assert!(comment.contains("4 answers"), "{comment}");
+    let runs = world.events.all().into_iter().filter(|event| event.name == "command_ran").count();
+    assert_eq!(runs, 2, "the third round changed nothing, so nothing was run again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_change_needs_a_person() {
+    let world = World::new(&script(
+        "      - calls: [{ tool: finish, with: { summary: \"Which sum is meant?\" } }]\n",
+    ))
+    .await;
+    let (label, reason, comment) = ending(&world).await;
+    assert_eq!((label.as_str(), reason.as_str()), ("booty:needs-human", "no_change"));
+    assert!(comment.contains("Which sum is meant?"), "{comment}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_protected_path_is_refused_by_name() {
+    let world = World::new(&script(
+        r#"
+      - calls:
+          - { tool: edit, with: { path: calc.py, old: "a - b", new: "a + b" } }
+          - { tool: write, with: { path: .github/workflows/x.yml, content: "on: push\n" } }
+          - { tool: finish, with: { summary: "And a workflow." } }
+"#,
+    ))
+    .await;
+    let (label, reason, comment) = ending(&world).await;
+    assert_eq!((label.as_str(), reason.as_str()), ("booty:needs-human", "refused_change"));
+    assert!(comment.contains(".github/workflows/x.yml"), "{comment}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_is_too_large_is_refused() {
+    let lines = "x = 1\\n".repeat(2_000);
+    let world = World::new(&script(&format!(
+        r#"
+      - calls:
+          - {{ tool: edit, with: {{ path: calc.py, old: "a - b", new: "a + b" }} }}
+          - {{ tool: write, with: {{ path: much.py, content: "{lines}" }} }}
+          - {{ tool: finish, with: {{ summary: "Much." }} }}
+"#
+    )))
+    .await;
+    let (label, reason, comment) = ending(&world).await;
+    assert_eq!((label.as_str(), reason.as_str()), ("booty:needs-human", "refused_change"));
+    assert!(comment.contains("lines"), "{comment}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_commands_leave_in_their_tree_is_no_part_of_the_proposal() {
+    let config = "version: 1\ntest: python3 -m unittest && echo spoiled > calc.py && touch new.txt\n";
+    let files = [
+        ("calc.py", CALC, "100644"),
+        ("test_calc.py", TEST_CALC, "100644"),
+        (".booty.yml", config, "100644"),
+    ];
+    let world = World::with_files(WRONG_THEN_RIGHT, &files).await;
+    let _running = world.start().await;
+    let (_, job) = world.labelled_issue("d-1").await;
+    assert_eq!(world.events.outcome(&job).await.name, "proposal_made");
+    let effects = world.effects().await;
+    let paths: Vec<_> = opens(&effects[0]).changes.iter().map(|c| c.path.as_ref()).collect();
+    assert_eq!(paths, [b"calc.py"]);
+    assert_eq!(opens(&effects[0]).changes[0].content.as_ref(), CALC.replace('-', "+").as_bytes());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_printed_success_is_no_success() {
+    let config = "version: 1\ntest: \"echo 'Ran 2 tests OK'; exit 3\"\n";
+    let files = [("calc.py", CALC, "100644"), (".booty.yml", config, "100644")];
+    let turn = "      - calls: [{ tool: edit, with: { path: calc.py, old: \"a - b\", new: \"a + b\" } }, { tool: finish, with: { summary: \"OK\" } }]\n      - text: It is fine.\n      - text: It is.\n";
+    let world = World::with_files(&script(turn), &files).await;
+    let (_, reason, comment) = ending(&world).await;
+    assert_eq!(reason, "not_green");
+    assert!(comment.contains("exit code 3"), "{comment}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repository_without_a_configuration_is_looked_at() {
+    let files = [("calc.py", CALC, "100644"), ("test_calc.py", TEST_CALC, "100644")];
+    let world = World::with_files(WRONG_THEN_RIGHT, &files).await;
+    let _running = world.start().await;
+    let (_, job) = world.labelled_issue("d-1").await;
+    assert_eq!(world.events.outcome(&job).await.name, "proposal_made");
+    let body = opens(&world.effects().await[0]).body.clone();
+    assert!(body.contains("(detected)") && body.contains("unittest"), "{body}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_configuration_needs_a_person_and_costs_nothing() {
+    let files = [("calc.py", CALC, "100644"), (".booty.yml", "version: 1\ntests: x\n", "100644")];
+    let world = World::with_files(WRONG_THEN_RIGHT, &files).await;
+    let (label, reason, comment) = ending(&world).await;
+    assert_eq!((label.as_str(), reason.as_str()), ("booty:needs-human", "bad_config"));
+    assert!(comment.contains("tests"), "{comment}");
+    assert!(world.asked().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_sandbox_nothing_runs() {
+    let mut world = World::new(WRONG_THEN_RIGHT).await;
+    world.set("BOOTY_SANDBOX", "/nowhere/bwrap");
+    let (label, reason, comment) = ending(&world).await;
+    assert_eq!((label.as_str(), reason.as_str()), ("booty:needs-human", "sandbox_unavailable"));
+    assert!(comment.contains("sandbox unavailable"), "{comment}");
+    assert!(world.asked().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_model_is_said_on_the_issue() {
+    let mut world = World::new(WRONG_THEN_RIGHT).await;
+    world.set("MODEL", "skynet:t800");
+    let (label, reason, comment) = ending(&world).await;
+    assert_eq!((label.as_str(), reason.as_str()), ("booty:gave-up", "model_failed"));
+    assert!(comment.contains("skynet"), "{comment}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pull_request_that_can_not_be_opened_is_an_outcome_too() {
+    let world = World::new(WRONG_THEN_RIGHT).await;
+    let _running = world.start().await;
+    let (issue, job) = world.labelled_issue("d-1").await;
+    world.events.outcome(&job).await;
+    let effects = world.effects().await;
+    let said = Event { reason: "refused".into(), detail: "422 @octo".into(), ..Event::default() };
+    world.forge_says("failed", &effects[0], said).await;
+    let state = world.events.state(&world, &job, |job| job.state() == JobState::Failed).await;
+    assert_eq!(state.step, "not_opened");
+    let effects = world.effects().await;
+    assert_eq!(effects.len(), 2);
+    let (label, comment) = says(&effects[1]);
+    assert_eq!((label, effects[1].slot.as_str()), ("booty:gave-up", "outcome"));
+    assert!(comment.contains("422"), "{comment}");
+    // A person took the label off and set it again.
+    let again = world.label(issue, "d-2").await;
+    assert_eq!(world.events.outcome(&again).await.name, "proposal_made");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dying_agent_ends_in_the_spool_with_an_outcome() {
+    let world = World::new(WRONG_THEN_RIGHT).await;
+    let mut settings = world.settings();
+    settings.agent.program = "/bin/sh".into();
+    settings.agent.args = vec!["-c".into(), "echo dying >&2; exit 7".into()];
+    let _running = world.start_with(settings).await;
+    let (_, job) = world.labelled_issue("d-1").await;
+    let event = world.events.outcome(&job).await;
+    assert_eq!((event.name.as_str(), event.reason.as_str()), ("job_failed", "failed"));
+    let effects = world.effects().await;
+    assert_eq!(effects.len(), 1);
+    let (label, comment) = says(&effects[0]);
+    assert_eq!(label, "booty:gave-up");
+    assert!(comment.contains("dying"), "{comment}");
+    assert_eq!(world.messages("BOOTY_SPOOL").await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_is_stopped_hands_back_and_the_next_one_goes_on() {
+    let slow = WRONG_THEN_RIGHT.replacen("- text: I look.", "- text: I look.\n        wait_ms: 60000", 1);
+    let world = World::new(&slow).await;
+    let mut settings = world.settings();
+    settings.shutdown_grace = std::time::Duration::ZERO;
+    let running = world.start_with(settings).await;
+    let (_, job) = world.labelled_issue("d-1").await;
+    world.events.wait("the first round", |event| event.name == "round_started").await;
+    running.stop().await;
+    assert_eq!(world.leftovers(), Vec::<std::path::PathBuf>::new());
+
+    std::fs::write(world.dir.path().join("script.yml"), WRONG_THEN_RIGHT).unwrap();
+    let _running = world.start().await;
+    assert_eq!(world.events.outcome(&job).await.name, "proposal_made");
+    assert_eq!(CONFIG.lines().count(), 2);
+}

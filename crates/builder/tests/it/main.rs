@@ -1,0 +1,9 @@
+//! The builder against a real broker, a simulated GitHub, real checkouts and real sandboxes.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod crash;
+mod decide;
+mod entry;
+mod flow;
+mod hostile;
+mod world;
