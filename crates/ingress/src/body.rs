@@ -11,6 +11,7 @@ use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
+use sha2::{Digest as _, Sha256};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout, timeout_at},
@@ -21,6 +22,7 @@ use crate::{answer::Refusal, settings::BodyLimits, source::SignatureCheck};
 /// A body that was read to its end, and the share of memory that it holds.
 pub(crate) struct Body {
     pub(crate) bytes: Bytes,
+    pub(crate) sha256: [u8; 32],
     /// When its last byte was here.
     pub(crate) complete: Instant,
     /// Held for as long as the bytes are.
@@ -72,6 +74,8 @@ impl BodyReader {
         }
         let mut deadline = Instant::now() + self.limits.total;
         let mut whole = Collected::Nothing;
+        // On the way, while there is time: after the last byte the sender waits.
+        let mut hash = Sha256::new();
         loop {
             let until = deadline.min(Instant::now() + self.limits.idle);
             let frame = match timeout_at(until, body.frame()).await {
@@ -97,9 +101,11 @@ impl BodyReader {
                 deadline += waiting.elapsed();
             }
             signature.update(&data);
+            hash.update(&data);
             whole.push(data, declared);
         }
-        Ok(Body { bytes: whole.freeze(), complete: Instant::now(), memory })
+        let complete = Instant::now();
+        Ok(Body { bytes: whole.freeze(), sha256: hash.finalize().into(), complete, memory })
     }
 
     async fn take(&self, budget: &Arc<Semaphore>, bytes: usize) -> Result<Memory, Refusal> {

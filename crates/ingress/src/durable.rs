@@ -47,7 +47,10 @@ pub(crate) struct Breaker(Arc<AtomicBool>);
 impl Breaker {
     fn open(&self) {
         if !self.0.swap(true, Ordering::Relaxed) {
-            tracing::warn!(event = "broker_silent", "the broker does not answer; using the disk spool");
+            tracing::warn!(
+                event = "broker_silent",
+                "the broker does not answer; using the disk spool"
+            );
         }
     }
 
@@ -101,11 +104,7 @@ impl Durable {
 
     /// Keeps a message whose last byte came at `complete`. Of several calls with one subject at the
     /// same time one does the work; the others learn what came of it.
-    pub(crate) async fn keep(
-        &self,
-        message: Outgoing,
-        complete: Instant,
-    ) -> Result<Kept, NotKept> {
+    pub(crate) async fn keep(&self, message: Outgoing, complete: Instant) -> Result<Kept, NotKept> {
         let key = Key::of(&message.subject);
         let deadline = complete + self.limits.answer;
         loop {

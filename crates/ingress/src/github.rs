@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use booty_events::DeliveryId;
-use booty_github::signature::{Signature, Verifier};
+use booty_github::signature::Signature;
 use http::{HeaderMap, StatusCode};
 use secrecy::SecretString;
 
@@ -54,7 +54,7 @@ impl Source for Github {
         }
         let signature = value.to_str().ok().and_then(|text| Signature::parse(text).ok());
         let signature = signature.ok_or_else(wrong_signature)?;
-        Ok(SignatureCheck { signature, verifier: Verifier::new(&self.secrets) })
+        Ok(SignatureCheck::new(signature, &self.secrets))
     }
 
     fn decide(&self, headers: &HeaderMap, body: &[u8]) -> Decision {

@@ -95,7 +95,9 @@ impl Health {
             .await
             .unwrap_or_else(|_| Err("the disk does not answer".to_owned()));
         if !connected && let Err(why) = &spool {
-            return Err(format!("the broker is not reachable, and the disk spool takes nothing: {why}"));
+            return Err(format!(
+                "the broker is not reachable, and the disk spool takes nothing: {why}"
+            ));
         }
         let word = |good: bool| if good { "ok" } else { "unavailable" };
         Ok(json!({

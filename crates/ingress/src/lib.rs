@@ -57,9 +57,11 @@ impl App {
     /// The port is taken, or the spool is another process's or can't be used.
     pub fn build(settings: Settings, bus: Bus) -> Result<Self, Error> {
         if settings.allowed.is_empty() {
-            tracing::warn!(event = "nobody_allowed",
+            tracing::warn!(
+                event = "nobody_allowed",
                 "neither ALLOWED_REPOS nor TARGET_REPO_URL is set: EVERY delivery will be ignored \
-                 with reason `repository`");
+                 with reason `repository`"
+            );
         }
         let metrics = Metrics::new()?;
         let (spool, spool_thread) = Spool::open(&settings.spool, metrics.clone())?;
@@ -67,14 +69,12 @@ impl App {
         let mut connections = settings.connections;
         connections.max_connections = server::room_for_connections(connections.max_connections);
         let listen = |source| Error::Listen { address: settings.listen, source };
-        let server =
-            Server::bind(settings.listen, connections, metrics.clone()).map_err(listen)?;
+        let server = Server::bind(settings.listen, connections, metrics.clone()).map_err(listen)?;
         let address = server.address().map_err(listen)?;
 
         let mut sources: Vec<Arc<dyn Source>> = Vec::new();
         if !settings.github_secrets.is_empty() {
-            let rules =
-                Rules { allowed: settings.allowed, trigger_label: settings.trigger_label };
+            let rules = Rules { allowed: settings.allowed, trigger_label: settings.trigger_label };
             sources.push(Arc::new(Github::new(&settings.github_secrets, rules)));
         }
         let breaker = Breaker::default();

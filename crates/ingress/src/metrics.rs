@@ -61,7 +61,11 @@ impl Metrics {
             accepted: counter("accepted_total", "Deliveries kept for a service.")?,
             duplicates: counter("duplicates_total", "Deliveries that were kept before.")?,
             ignored: counters("ignored_total", "Deliveries that nobody wants.", &["reason"])?,
-            refused: counters("refused_total", "Requests that were refused.", &["status", "reason"])?,
+            refused: counters(
+                "refused_total",
+                "Requests that were refused.",
+                &["status", "reason"],
+            )?,
             spooled: counters("spooled_total", "Messages kept on disk, by why.", &["why"])?,
             drained: counter("spool_drained_total", "Spooled messages that reached the broker.")?,
             set_aside: counter(

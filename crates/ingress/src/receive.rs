@@ -10,7 +10,6 @@ use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use hyper::body::{Body as _, Incoming};
-use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 use tracing::{Instrument as _, Span, field};
 
@@ -23,7 +22,7 @@ use crate::{
     source::{Accepted, Decision, Ignored, Source},
 };
 
-/// Above this size hashing and parsing go to a thread where they hold nobody up.
+/// Above this size parsing goes to a thread where they hold nobody up.
 const BLOCKING_FROM: usize = 256 * 1024;
 
 /// Answers requests on the public port.
@@ -63,7 +62,11 @@ impl Handle for Receiver {
         if let Answer::Refused(refusal) = &answer {
             // Strangers cause most of these, as often as they like.
             span.in_scope(|| {
-                tracing::debug!(event = "refused", status = status.as_u16(), reason = refusal.reason);
+                tracing::debug!(
+                    event = "refused",
+                    status = status.as_u16(),
+                    reason = refusal.reason
+                );
             });
         }
         // HTTP/2 has a way of its own to say that the rest of a body is not wanted.
@@ -144,20 +147,25 @@ impl Receiver {
 
     /// From here on the sender is known to hold a secret.
     async fn verified(&self, source: &Arc<dyn Source>, headers: HeaderMap, body: Body) -> Answer {
-        let (decision, sha256) = judge(Arc::clone(source), headers, body.bytes.clone()).await;
+        let decision = judge(Arc::clone(source), headers, body.bytes.clone()).await;
         let keeper = Arc::clone(&self.keeper);
         match decision {
             Decision::Pong => Answer::Pong,
             Decision::Refuse(refusal) => {
-                tracing::warn!(event = "refused", source = source.name(), reason = refusal.reason,
-                    "a signed delivery can't be understood: {}", refusal.message);
+                tracing::warn!(
+                    event = "refused",
+                    source = source.name(),
+                    reason = refusal.reason,
+                    "a signed delivery can't be understood: {}",
+                    refusal.message
+                );
                 refusal.into()
             }
             Decision::Accept(accepted) => {
                 let span = Span::current();
                 span.record("delivery_id", &accepted.delivery_id);
                 span.record("job_id", accepted.job_id.as_str());
-                to_the_end(async move { keeper.accept(accepted, body, &sha256).await }).await
+                to_the_end(async move { keeper.accept(accepted, body).await }).await
             }
             Decision::Ignore(ignored) => {
                 Span::current().record("delivery_id", &ignored.key);
@@ -182,38 +190,30 @@ async fn to_the_end(work: impl Future<Output = Answer> + Send + 'static) -> Answ
     }
 }
 
-async fn judge(source: Arc<dyn Source>, headers: HeaderMap, body: Bytes) -> (Decision, String) {
-    let length = body.len();
-    let work = move || {
-        let decision = source.decide(&headers, &body);
-        let sha256 = match decision {
-            Decision::Accept(_) => hex::encode(Sha256::digest(&body)),
-            _ => String::new(),
-        };
-        (decision, sha256)
-    };
-    if length < BLOCKING_FROM {
-        return work();
+async fn judge(source: Arc<dyn Source>, headers: HeaderMap, body: Bytes) -> Decision {
+    if body.len() < BLOCKING_FROM {
+        return source.decide(&headers, &body);
     }
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
+    let work = tokio::task::spawn_blocking(move || source.decide(&headers, &body));
+    work.await.unwrap_or_else(|error| {
         tracing::error!(event = "request_failed", %error, "a bug in ingress");
         let message = "ingress failed; send it again";
-        let refusal = Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message);
-        (Decision::Refuse(refusal), String::new())
+        Decision::Refuse(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message))
     })
 }
 
 impl Keeper {
-    async fn accept(&self, accepted: Accepted, body: Body, sha256: &str) -> Answer {
-        let Body { bytes, complete, memory: _memory } = body;
+    async fn accept(&self, accepted: Accepted, body: Body) -> Answer {
+        let Body { bytes, sha256, complete, memory: _memory } = body;
         let mut headers = Headers::new();
         headers.insert(header::CE_ID, &accepted.delivery_id);
         headers.insert(header::CE_SOURCE, accepted.ce_source);
         headers.insert(header::CE_TYPE, &accepted.ce_type);
-        headers.insert(header::CE_TIME, (self.clock)().to_rfc3339_opts(SecondsFormat::Millis, true));
+        headers
+            .insert(header::CE_TIME, (self.clock)().to_rfc3339_opts(SecondsFormat::Millis, true));
         headers.insert(header::CE_SPECVERSION, header::CE_SPECVERSION_VALUE);
         headers.insert(header::CONTENT_TYPE, header::CONTENT_TYPE_JSON);
-        headers.insert(header::BODY_SHA256, sha256);
+        headers.insert(header::BODY_SHA256, hex::encode(sha256));
         headers.insert(header::JOB_ID, accepted.job_id.as_str());
         headers.insert(header::DELIVERY_ID, &accepted.delivery_id);
         // Here and not only by the bus: a spooled delivery keeps its trace.
@@ -237,7 +237,11 @@ impl Keeper {
         booty_bus::trace::inject(&mut message.headers);
         match self.durable.keep(message, complete).await {
             Ok(_) => {
-                tracing::info!(event = "ignored", reason = ignored.reason, "nobody wants the delivery");
+                tracing::info!(
+                    event = "ignored",
+                    reason = ignored.reason,
+                    "nobody wants the delivery"
+                );
                 Answer::Ignored { reason: ignored.reason }
             }
             Err(error) => not_kept(&error),

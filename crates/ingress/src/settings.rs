@@ -91,10 +91,12 @@ impl Default for BodyLimits {
         const MIB: usize = 1024 * 1024;
         Self {
             max_bytes: 25 * MIB,
-            large_from: MIB / 4,
+            // Nothing that a service wants is near this: an issue's text has 64 Ki characters at most.
+            large_from: MIB,
             small_budget: 64 * MIB,
-            // Four of the largest. Each may be in memory once more in the client of the broker.
-            large_budget: 100 * MIB,
+            // Two of the largest: one comes in while the other is made durable. With more of them
+            // neither the broker nor a disk confirms each in time.
+            large_budget: 50 * MIB,
             wait: Duration::from_secs(60),
             idle: Duration::from_secs(5),
             // GitHub itself gives up after 10 s.

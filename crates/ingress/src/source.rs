@@ -4,6 +4,7 @@
 use booty_events::{JobId, v1::Event};
 use booty_github::signature::{Signature, Verifier};
 use http::{HeaderMap, StatusCode};
+use secrecy::SecretString;
 
 use crate::answer::Refusal;
 
@@ -63,11 +64,16 @@ pub(crate) struct Ignored {
 
 /// A signature, and the hash of the body so far under every secret.
 pub(crate) struct SignatureCheck {
-    pub(crate) signature: Signature,
-    pub(crate) verifier: Verifier,
+    signature: Signature,
+    verifier: Verifier,
 }
 
 impl SignatureCheck {
+    /// Starts over an empty body.
+    pub(crate) fn new(signature: Signature, secrets: &[SecretString]) -> Self {
+        Self { signature, verifier: Verifier::new(secrets) }
+    }
+
     /// Adds the next piece of the body.
     pub(crate) fn update(&mut self, piece: &[u8]) {
         self.verifier.update(piece);

@@ -95,7 +95,11 @@ impl Server {
         drop(self.listener);
         tasks.close();
         if tokio::time::timeout(grace, tasks.wait()).await.is_err() {
-            tracing::warn!(event = "connections_cut", open = open.count(), "shutdown took too long");
+            tracing::warn!(
+                event = "connections_cut",
+                open = open.count(),
+                "shutdown took too long"
+            );
             open.evict(usize::MAX, true);
         }
     }
@@ -204,16 +208,14 @@ pub(crate) fn room_for_connections(wanted: usize) -> usize {
     /// For the broker's connection, the spool, logs and the admin port.
     const OTHER_FILES: u64 = 128;
     let limit = getrlimit(Resource::Nofile);
-    let current = if setrlimit(
-        Resource::Nofile,
-        Rlimit { current: limit.maximum, maximum: limit.maximum },
-    )
-    .is_ok()
-    {
-        limit.maximum
-    } else {
-        limit.current
-    };
+    let current =
+        if setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })
+            .is_ok()
+        {
+            limit.maximum
+        } else {
+            limit.current
+        };
     let room = current.map_or(usize::MAX, |files| {
         usize::try_from(files.saturating_sub(OTHER_FILES)).unwrap_or(usize::MAX)
     });

@@ -69,6 +69,8 @@ struct Inner {
     sealed: VecDeque<Sealed>,
     /// The file that is appended to holds something.
     active: bool,
+    /// The last entry found no room.
+    full: bool,
     bytes: u64,
 }
 
@@ -82,7 +84,17 @@ impl State {
     }
 
     fn grow(&self, bytes: u64) {
-        self.inner().bytes += bytes;
+        let mut inner = self.inner();
+        inner.bytes += bytes;
+        inner.full = false;
+    }
+
+    fn is_full(&self) -> bool {
+        self.inner().full
+    }
+
+    fn set_full(&self) {
+        self.inner().full = true;
     }
 
     fn keep(&self, keys: impl Iterator<Item = Key>) {
@@ -121,6 +133,7 @@ impl State {
         if inner.sealed.front().is_some_and(|oldest| oldest.path == segment.path) {
             inner.sealed.pop_front();
             inner.bytes = inner.bytes.saturating_sub(segment.bytes);
+            inner.full = false;
         }
         self.metrics.spool_size(inner.keys.len(), inner.bytes);
     }
@@ -171,16 +184,16 @@ impl Spool {
             inner.sealed.push_back(Sealed { path, bytes: survey.whole });
         }
         if !inner.sealed.is_empty() {
-            tracing::info!(event = "spool_resumed", entries = inner.keys.len(), bytes = inner.bytes,
-                "deliveries of an earlier run wait for the broker");
+            tracing::info!(
+                event = "spool_resumed",
+                entries = inner.keys.len(),
+                bytes = inner.bytes,
+                "deliveries of an earlier run wait for the broker"
+            );
         }
         metrics.spool_size(inner.keys.len(), inner.bytes);
 
-        let state = Arc::new(State {
-            inner: Mutex::new(inner),
-            metrics,
-            kept: Notify::new(),
-        });
+        let state = Arc::new(State { inner: Mutex::new(inner), metrics, kept: Notify::new() });
         let writer = Writer {
             dir: dir.clone(),
             state: Arc::clone(&state),

@@ -98,6 +98,7 @@ impl Writer {
         }
         let size = entry.message.payload.len() as u64;
         if self.state.bytes() + self.unsynced(pending) + size > self.max_bytes {
+            self.state.set_full();
             let _ = reply.send(Err(SpoolError::Full { max_bytes: self.max_bytes }));
             return;
         }
@@ -201,7 +202,7 @@ impl Writer {
     }
 
     fn probe(&self) -> io::Result<()> {
-        if self.state.bytes() >= self.max_bytes {
+        if self.state.is_full() {
             return Err(io::Error::other("it is full"));
         }
         let path = self.dir.join("probe");

@@ -65,7 +65,8 @@ async fn an_id_stays_known_when_everything_was_restarted() {
     let dir = TempDir::new().unwrap();
     let mut broker = own_broker(&dir).await;
     let delivery = Delivery::good();
-    for (life, expected) in ["accepted", "already_processed", "already_processed"].iter().enumerate()
+    for (life, expected) in
+        ["accepted", "already_processed", "already_processed"].iter().enumerate()
     {
         let bus = connect(&broker.url()).await;
         let mut world = World::serve(settings(&dir), bus).await.ready().await;

@@ -82,8 +82,10 @@ fn check_answers(sent: &[Sent]) {
 async fn check_inbox(bus: &Bus, sent: &[Sent]) {
     let mut expected: Vec<_> = sent.iter().map(|s| s.delivery.inbox_subject()).collect();
     expected.sort();
-    eventually("all are in the inbox", || async { all_in_inbox(bus).await.len() >= expected.len() })
-        .await;
+    eventually("all are in the inbox", || async {
+        all_in_inbox(bus).await.len() >= expected.len()
+    })
+    .await;
     let mut found = all_in_inbox(bus).await;
     found.sort();
     assert_eq!(found, expected);
@@ -172,8 +174,10 @@ async fn spooled_deliveries_keep_their_order_and_their_ids() {
 async fn a_full_stream_is_no_reason_to_refuse() {
     let dir = TempDir::new().unwrap();
     let broker = own_broker(&dir).await;
-    let small = BusSettings { max_bytes_scale: Some(64 * 1024), ..BusSettings::new(broker.url(), "t") };
-    let world = World::serve(settings(&dir), Bus::connect(small).await.unwrap()).await.ready().await;
+    let small =
+        BusSettings { max_bytes_scale: Some(64 * 1024), ..BusSettings::new(broker.url(), "t") };
+    let world =
+        World::serve(settings(&dir), Bus::connect(small).await.unwrap()).await.ready().await;
     let mut sent = Vec::new();
     for _ in 0..100 {
         let delivery = Delivery::of_size(2048);
