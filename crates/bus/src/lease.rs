@@ -32,6 +32,7 @@ pub struct Leases {
 
 /// What came of an acquisition.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "it is taken apart where it is made")]
 pub enum Acquire {
     /// It is ours.
     Taken(Lease),
