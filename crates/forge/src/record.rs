@@ -125,7 +125,7 @@ impl Record {
 
     /// When it was last changed.
     pub(crate) fn updated(&self) -> Option<DateTime<Utc>> {
-        self.state.updated.clone()?.try_into().ok()
+        self.state.updated?.try_into().ok()
     }
 }
 

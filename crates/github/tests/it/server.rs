@@ -88,8 +88,6 @@ impl Scripted {
     }
 }
 
-/// Reads a whole request and then does something else than answer.
-
 pub fn settings(url: &Url) -> ClientSettings {
     ClientSettings {
         timeout: Duration::from_millis(500),
