@@ -57,7 +57,7 @@ async fn parent_that_is_killed() {
         return;
     }
     let server = LocalServer::start_temporary().await.unwrap();
-    println!("\npid {}", server.pid().unwrap());
+    println!("\npid {} {}", server.pid().unwrap(), server.data_dir().display());
     kill_9_myself();
 }
 
@@ -65,10 +65,10 @@ async fn parent_that_is_killed() {
 async fn a_server_dies_with_its_parent() {
     let mut child = spawn("child::parent_that_is_killed", "none");
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let pid = loop {
+    let (pid, data_dir) = loop {
         let line = soon("its pid", lines.next_line()).await.unwrap().expect("it starts a server");
-        if let Some(pid) = line.strip_prefix("pid ") {
-            break pid.parse::<i32>().unwrap();
+        if let Some((pid, data_dir)) = line.strip_prefix("pid ").and_then(|l| l.split_once(' ')) {
+            break (pid.parse::<i32>().unwrap(), data_dir.to_owned());
         }
     };
     assert_eq!(killed_by(&mut child).await, Some(9));
@@ -78,4 +78,6 @@ async fn a_server_dies_with_its_parent() {
             .map_or(true, |stat| stat.contains(") Z ") || stat.contains(") X "))
     })
     .await;
+    // Nobody was left to do it.
+    std::fs::remove_dir_all(data_dir).unwrap();
 }
