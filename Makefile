@@ -36,7 +36,7 @@ bench: setup ## Measure ingress side by side with a probe that only checks the H
 	cargo run --release --quiet -p booty-ingress --example bench
 
 contract: ## Check the simulator's traffic against GitHub's published OpenAPI (needs npm and pip)
-	@scripts/contract.sh
+	@crates/sim/contract/run .tools/contract
 
 clean: ## Remove everything that was built or downloaded
 	rm -rf target .tools .booty
