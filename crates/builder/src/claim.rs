@@ -1,10 +1,7 @@
 //! One active job per issue: a durable claim, held from a job's acceptance to its end.
 
 use booty_bus::{BucketError, Delivery};
-use booty_events::{
-    JobId, bucket,
-    v1::JobState,
-};
+use booty_events::{JobId, bucket, v1::JobState};
 use bytes::Bytes;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};

@@ -68,11 +68,8 @@ impl Ending {
             "\n\nNothing was pushed. To try again, take the trigger label off this issue and set it \
              again.\n\n{footer}"
         );
-        let outcome = IssueOutcome {
-            issue: order.issue.get(),
-            label: self.label.to_owned(),
-            comment,
-        };
+        let outcome =
+            IssueOutcome { issue: order.issue.get(), label: self.label.to_owned(), comment };
         effect(order, SLOT_OUTCOME, Write::IssueOutcome(outcome), now)
     }
 }

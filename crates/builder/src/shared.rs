@@ -37,8 +37,10 @@ impl Shared {
     pub(crate) fn new(settings: Settings, bus: Bus) -> Result<Self, Error> {
         let mut allowed = GlobSetBuilder::new();
         for glob in &settings.allowed_repos {
-            let built = GlobBuilder::new(glob).case_insensitive(true).literal_separator(true).build();
-            allowed.add(built.map_err(|source| Error::AllowedRepos { glob: glob.clone(), source })?);
+            let built =
+                GlobBuilder::new(glob).case_insensitive(true).literal_separator(true).build();
+            allowed
+                .add(built.map_err(|source| Error::AllowedRepos { glob: glob.clone(), source })?);
         }
         let allowed = allowed
             .build()

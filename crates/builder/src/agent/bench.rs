@@ -79,7 +79,8 @@ impl Bench {
             true
         })?;
         if !whole {
-            lines.push(format!("… and more; only {MAX_LISTED} entries are shown, list a subfolder"));
+            lines
+                .push(format!("… and more; only {MAX_LISTED} entries are shown, list a subfolder"));
         }
         if lines.is_empty() {
             lines.push("(empty)".to_owned());
@@ -141,7 +142,9 @@ impl Bench {
             found.push("nothing matches".to_owned());
         }
         if !whole {
-            found.push("… and more was not looked at; search a subfolder or be more exact".to_owned());
+            found.push(
+                "… and more was not looked at; search a subfolder or be more exact".to_owned(),
+            );
         }
         Ok(found.join("\n"))
     }
@@ -256,7 +259,9 @@ fn line_of(text: &str, at: usize) -> usize {
 fn cut(line: &str) -> String {
     match line.char_indices().nth(MAX_LINE_CHARS) {
         None => line.to_owned(),
-        Some((at, _)) => format!("{}… ({} bytes more)", line.get(..at).unwrap_or_default(), line.len() - at),
+        Some((at, _)) => {
+            format!("{}… ({} bytes more)", line.get(..at).unwrap_or_default(), line.len() - at)
+        }
     }
 }
 
@@ -317,7 +322,8 @@ mod tests {
 
     #[test]
     fn an_edit_that_does_not_fit_says_why() {
-        let (dir, mut bench) = bench(&[("a.py", "def f():\n    return 1\n\ndef g():\n    return 1\n")]);
+        let (dir, mut bench) =
+            bench(&[("a.py", "def f():\n    return 1\n\ndef g():\n    return 1\n")]);
         for (old, new, expected) in [
             ("", "x", "`old` is empty"),
             ("return 1", "return 1", "the same"),
@@ -355,16 +361,23 @@ mod tests {
     #[test]
     fn files_are_shown_in_pieces() {
         let text: String = (1..=5_000).map(|n| format!("line {n}\n")).collect();
-        let (_dir, bench) = bench(&[("d/a", &text.replace("line 3\n", &format!("{}\n", "w".repeat(600)))), ("e", "")]);
+        let (_dir, bench) = bench(&[
+            ("d/a", &text.replace("line 3\n", &format!("{}\n", "w".repeat(600)))),
+            ("e", ""),
+        ]);
         let bench = Bench { file_bytes: 1_000_000, ..bench };
         let read = |from, lines| bench.read(&Read { path: "d/a".into(), from, lines });
         assert_eq!(read(2, Some(1)).unwrap(), "2\tline 2\n… 4998 more lines; go on with from=3");
         assert!(read(3, Some(1)).unwrap().contains("(100 bytes more)"));
         assert_eq!(read(1, None).unwrap().lines().count(), 2_001);
         assert!(read(5_001, None).unwrap_err().0.contains("there is no line 5001"));
-        assert_eq!(bench.read(&Read { path: "e".into(), from: 1, lines: None }).unwrap(), "(empty)");
+        assert_eq!(
+            bench.read(&Read { path: "e".into(), from: 1, lines: None }).unwrap(),
+            "(empty)"
+        );
 
-        let search = |pattern: &str| bench.search(&Search { pattern: pattern.into(), path: String::new() });
+        let search =
+            |pattern: &str| bench.search(&Search { pattern: pattern.into(), path: String::new() });
         assert_eq!(search("^line 49$").unwrap(), "d/a:49: line 49");
         assert_eq!(search("line").unwrap().lines().count(), 101);
         assert_eq!(search("nowhere").unwrap(), "nothing matches");

@@ -79,7 +79,11 @@ mod tests {
     }
 
     fn call(content: &str) -> Part {
-        Part::ToolCall { id: "c".into(), name: "write".into(), arguments: json!({"content": content}) }
+        Part::ToolCall {
+            id: "c".into(),
+            name: "write".into(),
+            arguments: json!({"content": content}),
+        }
     }
 
     #[test]
@@ -97,10 +101,14 @@ mod tests {
         let small = clamp(answer(parts), &limits);
         let size = serde_json::to_vec(&small).unwrap().len();
         assert!(size < limits.answer_bytes, "{size}");
-        let calls: Vec<_> = small.parts.iter().filter_map(|part| match part {
-            Part::ToolCall { arguments, .. } => Some(dropped_bytes(arguments)),
-            Part::Text { .. } => None,
-        }).collect();
+        let calls: Vec<_> = small
+            .parts
+            .iter()
+            .filter_map(|part| match part {
+                Part::ToolCall { arguments, .. } => Some(dropped_bytes(arguments)),
+                Part::Text { .. } => None,
+            })
+            .collect();
         assert_eq!(calls.len(), limits.calls_per_answer);
         assert_eq!(calls[0], Some(50_000_014));
         assert_eq!(calls[1], None);

@@ -149,7 +149,9 @@ impl<W: AsyncWrite + Unpin> Conversation<W> {
     /// Check, then the tests; exit codes decide. `None`: all that there is ended with 0.
     async fn judge(&mut self, bench: &Bench, round: u32) -> Result<Option<Failure>, Halt> {
         for name in [CommandName::Check, CommandName::Test] {
-            let Some(result) = self.runner.run(&mut self.link, bench, name).await? else { continue };
+            let Some(result) = self.runner.run(&mut self.link, bench, name).await? else {
+                continue;
+            };
             let duration_ms = u64::try_from(result.duration.as_millis()).unwrap_or(u64::MAX);
             self.runs.push(Run { round, name, end: result.end, duration_ms });
             if !result.succeeded() {

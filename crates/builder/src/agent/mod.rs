@@ -22,9 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use tree::{Tree, TreePath};
 
-use self::{
-    conversation::Conversation, frame::FrameError, link::Link, protocol::FromAgent,
-};
+use self::{conversation::Conversation, frame::FrameError, link::Link, protocol::FromAgent};
 
 /// Why the agent ended without a report.
 #[derive(Debug, Error)]

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use booty_model::{Answer, Class, Model, Options, Request, open};
-use tokio::{io::AsyncWrite, time::{sleep, timeout}};
+use tokio::{
+    io::AsyncWrite,
+    time::{sleep, timeout},
+};
 
 use super::{
     clamp::clamp,
@@ -68,9 +71,7 @@ impl Asker {
         let failed = |why: String| Halt::End(AgentEnd::ModelFailed { why });
         let model = match self.opened.take() {
             Some(model) => model,
-            None => {
-                open(&self.spec, &self.options).map_err(|error| failed(error.to_string()))?
-            }
+            None => open(&self.spec, &self.options).map_err(|error| failed(error.to_string()))?,
         };
         let model = self.opened.insert(model);
         let mut waits = self.limits.retry_ms.iter();

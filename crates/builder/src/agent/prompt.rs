@@ -102,7 +102,8 @@ pub(crate) fn shorten(text: &str, head: usize, tail: usize) -> String {
     }
     let head = text.floor_char_boundary(head);
     let tail = text.ceil_char_boundary(text.len() - tail);
-    let (first, last) = (text.get(..head).unwrap_or_default(), text.get(tail..).unwrap_or_default());
+    let (first, last) =
+        (text.get(..head).unwrap_or_default(), text.get(tail..).unwrap_or_default());
     format!("{first}\n[… {} bytes left out …]\n{last}", tail - head)
 }
 
@@ -183,7 +184,10 @@ mod tests {
 
     #[test]
     fn output_is_made_readable() {
-        assert_eq!(compact("\u{1b}[31mred\u{1b}[0m\r\n10%\r50%\rdone\nbell\u{7}"), "red\ndone\nbell");
+        assert_eq!(
+            compact("\u{1b}[31mred\u{1b}[0m\r\n10%\r50%\rdone\nbell\u{7}"),
+            "red\ndone\nbell"
+        );
         let long = format!("{}é{}", "a".repeat(MAX_HEAD_BYTES - 1), "b".repeat(MAX_TAIL_BYTES + 5));
         let short = compact(&long);
         assert!(short.contains("[… 7 bytes left out …]"), "{}", short.len());
@@ -209,6 +213,9 @@ mod tests {
             output_bytes: 24,
             duration: Duration::from_millis(310),
         };
-        insta::assert_snapshot!("failure", failure(&a_task(), 1, 3, CommandName::Test, &result, false));
+        insta::assert_snapshot!(
+            "failure",
+            failure(&a_task(), 1, 3, CommandName::Test, &result, false)
+        );
     }
 }

@@ -191,7 +191,10 @@ pub(crate) enum Step {
         request_hash: String,
         answer: Answer,
     },
-    CommandRan { name: CommandName, result: RunResult },
+    CommandRan {
+        name: CommandName,
+        result: RunResult,
+    },
 }
 
 /// How it ended.

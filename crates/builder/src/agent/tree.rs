@@ -352,14 +352,37 @@ mod tests {
         let long = "a/".repeat(3000);
         let name = "n".repeat(256);
         for bad in [
-            "/etc/passwd", "../x", "a/../../x", "a/..", "..", "~/.ssh/id", "a\\..\\x", "C:\\x",
-            ".git/config", "a/.git/hooks/x", ".GIT/config", ".g\u{200c}it/config", "git~1/config",
-            ".git./config", ".git ", ".git::$INDEX_ALLOCATION/config", "a\0b", "a\nb",
-            long.as_str(), name.as_str(), ".booty-write.tmp",
+            "/etc/passwd",
+            "../x",
+            "a/../../x",
+            "a/..",
+            "..",
+            "~/.ssh/id",
+            "a\\..\\x",
+            "C:\\x",
+            ".git/config",
+            "a/.git/hooks/x",
+            ".GIT/config",
+            ".g\u{200c}it/config",
+            "git~1/config",
+            ".git./config",
+            ".git ",
+            ".git::$INDEX_ALLOCATION/config",
+            "a\0b",
+            "a\nb",
+            long.as_str(),
+            name.as_str(),
+            ".booty-write.tmp",
         ] {
             assert!(TreePath::parse(bad).is_err(), "{bad:?}");
         }
-        for (good, shown) in [("./a//b/", "a/b"), (".", "."), ("", "."), (".gitignore", ".gitignore"), ("…/ä", "…/ä")] {
+        for (good, shown) in [
+            ("./a//b/", "a/b"),
+            (".", "."),
+            ("", "."),
+            (".gitignore", ".gitignore"),
+            ("…/ä", "…/ä"),
+        ] {
             assert_eq!(path(good).to_string(), shown);
         }
     }
@@ -376,7 +399,14 @@ mod tests {
         symlink(outside.join("secret"), top.join("file")).unwrap();
         symlink("loop", top.join("loop")).unwrap();
         std::fs::hard_link(outside.join("secret"), top.join("hard")).unwrap();
-        rustix::fs::mknodat(rustix::fs::CWD, top.join("fifo"), FileType::Fifo, Mode::from(0o600), 0).unwrap();
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            top.join("fifo"),
+            FileType::Fifo,
+            Mode::from(0o600),
+            0,
+        )
+        .unwrap();
         let tree = Tree::open(&top).unwrap();
 
         for link in ["folder/secret", "file", "loop", "loop/x", "fifo", "folder"] {
@@ -399,7 +429,11 @@ mod tests {
         let dir = tempfile::TempDir::new().unwrap();
         let tree = Tree::open(dir.path()).unwrap();
         tree.write(&path("a/b/c.txt"), b"one").unwrap();
-        std::fs::set_permissions(dir.path().join("a/b/c.txt"), std::fs::Permissions::from_mode(0o755)).unwrap();
+        std::fs::set_permissions(
+            dir.path().join("a/b/c.txt"),
+            std::fs::Permissions::from_mode(0o755),
+        )
+        .unwrap();
         tree.write(&path("a/b/c.txt"), b"two").unwrap();
         let mode = std::fs::metadata(dir.path().join("a/b/c.txt")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o755, "still executable");

@@ -103,11 +103,8 @@ impl Applied {
         let why = if event.detail.is_empty() { &event.reason } else { &event.detail };
         let outcome = outcome::not_opened(order, effect, issue, why);
         self.shared.outbox.effect(Lane::Outcome, &outcome, None).await?;
-        let said = Event {
-            reason: "not_opened".to_owned(),
-            detail: why.clone(),
-            ..Event::default()
-        };
+        let said =
+            Event { reason: "not_opened".to_owned(), detail: why.clone(), ..Event::default() };
         self.shared.say(order, "job_failed", "failed", said).await?;
         self.shared
             .jobs

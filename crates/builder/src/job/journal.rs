@@ -3,7 +3,9 @@
 use booty_bus::{Journal, JournalError};
 use booty_events::{
     JobId, Message as _,
-    v1::{BaseChosen, CommandRan, Effect, Ended, JournalEntry, ModelAnswered, Proposed, journal_entry},
+    v1::{
+        BaseChosen, CommandRan, Effect, Ended, JournalEntry, ModelAnswered, Proposed, journal_entry,
+    },
 };
 use chrono::{DateTime, Utc};
 
@@ -28,7 +30,8 @@ pub(crate) enum End {
 
 impl JobJournal {
     pub(crate) async fn open(shared: &Shared, order: &Order) -> Result<Self, Pause> {
-        let broken = |why: String| Pause::Failed { why: format!("the journal can't be read: {why}") };
+        let broken =
+            |why: String| Pause::Failed { why: format!("the journal can't be read: {why}") };
         let run: JobId = order.run().parse().map_err(|error| broken(format!("{error}")))?;
         let journal = shared.bus.open_journal(&run).await?;
         let mut entries = Vec::with_capacity(journal.entries().len());
@@ -106,13 +109,22 @@ impl JobJournal {
     }
 
     /// Makes a step of the agent's durable.
-    pub(crate) async fn append_step(&mut self, step: &Step, now: DateTime<Utc>) -> Result<(), Pause> {
-        let unfit = |why: String| Pause::Failed { why: format!("a step can't be journalled: {why}") };
+    pub(crate) async fn append_step(
+        &mut self,
+        step: &Step,
+        now: DateTime<Utc>,
+    ) -> Result<(), Pause> {
+        let unfit =
+            |why: String| Pause::Failed { why: format!("a step can't be journalled: {why}") };
         let entry = match step {
             Step::ModelAnswered { request_hash, answer } => {
                 journal_entry::Step::ModelAnswered(ModelAnswered {
-                    request_hash: hex::decode(request_hash).map_err(|e| unfit(e.to_string()))?.into(),
-                    answer_json: serde_json::to_vec(answer).map_err(|e| unfit(e.to_string()))?.into(),
+                    request_hash: hex::decode(request_hash)
+                        .map_err(|e| unfit(e.to_string()))?
+                        .into(),
+                    answer_json: serde_json::to_vec(answer)
+                        .map_err(|e| unfit(e.to_string()))?
+                        .into(),
                 })
             }
             Step::CommandRan { name, result } => journal_entry::Step::CommandRan(CommandRan {
@@ -134,9 +146,10 @@ impl JobJournal {
     pub(crate) async fn append_end(&mut self, end: &End, now: DateTime<Utc>) -> Result<(), Pause> {
         let lane = booty_events::Lane::Outcome.to_string();
         let step = match end {
-            End::Proposed(effect) => {
-                journal_entry::Step::Proposed(Proposed { effect: effect.encode_to_vec().into(), lane })
-            }
+            End::Proposed(effect) => journal_entry::Step::Proposed(Proposed {
+                effect: effect.encode_to_vec().into(),
+                lane,
+            }),
             End::Ended { outcome, reason, effect } => journal_entry::Step::Ended(Ended {
                 outcome: outcome.clone(),
                 reason: reason.clone(),
@@ -147,11 +160,7 @@ impl JobJournal {
         self.append(step, now).await
     }
 
-    async fn append(
-        &mut self,
-        step: journal_entry::Step,
-        now: DateTime<Utc>,
-    ) -> Result<(), Pause> {
+    async fn append(&mut self, step: journal_entry::Step, now: DateTime<Utc>) -> Result<(), Pause> {
         let index = u32::try_from(self.entries.len())
             .map_err(|_| Pause::Failed { why: "the journal is full".to_owned() })?;
         let entry = JournalEntry { index, time: Some(now.into()), step: Some(step) };

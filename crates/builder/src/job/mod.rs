@@ -88,7 +88,8 @@ pub(crate) async fn give_up(
         Some(end) => end,
         None => {
             let now = (shared.now)();
-            let ending = Ending::gave_up("failed", "I gave up because working on this kept failing:");
+            let ending =
+                Ending::gave_up("failed", "I gave up because working on this kept failing:");
             let end = ended(order, &ending.quoting(why), &outcome::signature(order), now);
             journal.append_end(&end, now).await?;
             end
@@ -164,10 +165,10 @@ async fn base(
     };
     let repository = github.get_repository(&order.repository).await.map_err(Pause::from)?;
     let repository = repository.ok_or_else(|| gone("repository"))?;
-    let issue = github.get_issue(&order.repository, order.issue.get()).await.map_err(Pause::from)?;
+    let issue =
+        github.get_issue(&order.repository, order.issue.get()).await.map_err(Pause::from)?;
     let issue = issue.ok_or_else(|| gone("issue"))?;
-    let pulls =
-        github.list_pulls(&order.repository, None, "open").await.map_err(Pause::from)?;
+    let pulls = github.list_pulls(&order.repository, None, "open").await.map_err(Pause::from)?;
     let mentioned_by = pulls
         .iter()
         .filter(|pull| !is_branch_for(&pull.head.branch, order.issue))

@@ -149,7 +149,8 @@ fn body(material: &Material<'_>, paths: &[String]) -> String {
 
     if !base.mentioned_by.is_empty() {
         let others: Vec<String> = base.mentioned_by.iter().map(|n| format!("#{n}")).collect();
-        let _ = write!(body, "Other open pull requests mention this issue: {}\n\n", others.join(", "));
+        let _ =
+            write!(body, "Other open pull requests mention this issue: {}\n\n", others.join(", "));
     }
     let _ = write!(
         body,
@@ -229,9 +230,5 @@ fn file_change(change: Change) -> FileChange {
         (_, Mode::Executable) => FileMode::Executable,
         (_, Mode::Symlink) => FileMode::Symlink,
     };
-    FileChange {
-        path: change.path.into(),
-        mode: mode.into(),
-        content: change.content.into(),
-    }
+    FileChange { path: change.path.into(), mode: mode.into(), content: change.content.into() }
 }

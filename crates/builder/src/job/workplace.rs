@@ -86,10 +86,8 @@ pub(crate) async fn prepare(
     source: Checkout,
     stop: &CancellationToken,
 ) -> Result<Workplace, Stop> {
-    let file = source
-        .base_content(Config::FILE_NAME.as_bytes())
-        .await
-        .map_err(|error| refused(&error))?;
+    let file =
+        source.base_content(Config::FILE_NAME.as_bytes()).await.map_err(|error| refused(&error))?;
     let is_configured = file.is_some();
     let config = match file {
         Some(bytes) => Config::parse(&bytes).map_err(|errors| {

@@ -37,7 +37,9 @@ async fn what_starts_nothing_says_why() {
             body["sender"]["login"] = json!("carl");
         }),
         ("pull_request_open", |world, issue, _| open_pull(world, &format!("agent/issue-{issue}"))),
-        ("pull_request_open", |world, issue, _| open_pull(world, &format!("agent/issue-{issue}-2"))),
+        ("pull_request_open", |world, issue, _| {
+            open_pull(world, &format!("agent/issue-{issue}-2"))
+        }),
     ];
     let world = World::new(WRONG_THEN_RIGHT).await;
     let mut jobs = Vec::new();
@@ -82,7 +84,9 @@ async fn what_is_no_delivery_goes_to_the_spool_and_the_next_one_is_handled() {
     assert_eq!(world.events.outcome(&job).await.name, "proposal_made");
     let spooled = world.messages("BOOTY_SPOOL").await;
     assert_eq!(spooled.len(), 4);
-    assert!(spooled.iter().all(|(subject, _)| subject.starts_with("booty.spool.builder.unreadable.")));
+    assert!(
+        spooled.iter().all(|(subject, _)| subject.starts_with("booty.spool.builder.unreadable."))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -103,7 +107,11 @@ async fn sixty_four_labels_at_once_are_one_job() {
         reasons.push(if event.reason.is_empty() { event.name } else { event.reason });
     }
     reasons.sort_unstable();
-    assert_eq!(reasons.iter().filter(|reason| *reason == "proposal_made").count(), 1, "{reasons:?}");
+    assert_eq!(
+        reasons.iter().filter(|reason| *reason == "proposal_made").count(),
+        1,
+        "{reasons:?}"
+    );
     assert_eq!(reasons.iter().filter(|reason| *reason == "job_active").count(), 63, "{reasons:?}");
     assert_eq!(world.effects().await.len(), 1);
     assert_eq!(world.asked().len(), 3);
@@ -124,13 +132,18 @@ async fn one_body_under_many_ids_is_one_job() {
     for n in 0..32 {
         reasons.push(world.events.outcome(&job_id(issue, &format!("d-{n}"))).await.reason);
     }
-    assert_eq!(reasons.iter().filter(|reason| *reason == "duplicate_body").count(), 31, "{reasons:?}");
+    assert_eq!(
+        reasons.iter().filter(|reason| *reason == "duplicate_body").count(),
+        31,
+        "{reasons:?}"
+    );
     assert_eq!(world.effects().await.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_label_during_a_job_starts_nothing_and_after_it_a_new_one() {
-    let slow = WRONG_THEN_RIGHT.replacen("- text: I look.", "- text: I look.\n        wait_ms: 300", 1);
+    let slow =
+        WRONG_THEN_RIGHT.replacen("- text: I look.", "- text: I look.\n        wait_ms: 300", 1);
     let world = World::new(&slow).await;
     let _running = world.start().await;
     let (issue, first) = world.labelled_issue("d-1").await;
@@ -145,7 +158,13 @@ async fn a_label_during_a_job_starts_nothing_and_after_it_a_new_one() {
     assert_eq!(world.events.outcome(&third).await.reason, "job_active");
 
     let effects = world.effects().await;
-    world.forge_says("failed", &effects[0], booty_events::v1::Event { reason: "refused".into(), ..Default::default() }).await;
+    world
+        .forge_says(
+            "failed",
+            &effects[0],
+            booty_events::v1::Event { reason: "refused".into(), ..Default::default() },
+        )
+        .await;
     world.events.state(&world, &first, |job| job.state() == JobState::Failed).await;
     let fourth = world.label(issue, "d-4").await;
     assert_eq!(world.events.outcome(&fourth).await.name, "proposal_made");

@@ -30,20 +30,37 @@ async fn a_wrong_patch_and_then_a_right_one_become_a_proposal() {
     let right = CALC.replace('-', "+");
     assert_eq!(changes, [(&b"calc.py"[..], FileMode::Regular, right.as_bytes())]);
     assert!(open.body.starts_with(&format!("Fixes #{issue}\n")), "{}", open.body);
-    for part in ["| 1 | test | exit code 1 |", "| 2 | test | exit code 0 |", "python3 -B -m unittest",
-        "3 answers", "2 of 3 rounds", job.as_str(), main.as_str(), "calc.py"] {
+    for part in [
+        "| 1 | test | exit code 1 |",
+        "| 2 | test | exit code 0 |",
+        "python3 -B -m unittest",
+        "3 answers",
+        "2 of 3 rounds",
+        job.as_str(),
+        main.as_str(),
+        "calc.py",
+    ] {
         assert!(open.body.contains(part), "{part}: {}", open.body);
     }
     assert!(!open.body.contains("@octo/team"), "no mention: {}", open.body);
     let outcome = open.outcome.as_ref().unwrap();
     assert_eq!(outcome.label, "booty:opened");
-    assert!(outcome.comment.starts_with("Opened #{number} as a draft. Passed: `test`. Round 2 of 3."));
+    assert!(
+        outcome.comment.starts_with("Opened #{number} as a draft. Passed: `test`. Round 2 of 3.")
+    );
 
     assert_eq!(
         world.events.names(&job),
         [
-            "job_enqueued", "workspace_created", "round_started", "model_answered",
-            "model_answered", "command_ran", "round_started", "model_answered", "command_ran",
+            "job_enqueued",
+            "workspace_created",
+            "round_started",
+            "model_answered",
+            "model_answered",
+            "command_ran",
+            "round_started",
+            "model_answered",
+            "command_ran",
             "proposal_made",
         ]
     );
@@ -151,7 +168,8 @@ async fn a_change_that_is_too_large_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_commands_leave_in_their_tree_is_no_part_of_the_proposal() {
-    let config = "version: 1\ntest: python3 -m unittest && echo spoiled > calc.py && touch new.txt\n";
+    let config =
+        "version: 1\ntest: python3 -m unittest && echo spoiled > calc.py && touch new.txt\n";
     let files = [
         ("calc.py", CALC, "100644"),
         ("test_calc.py", TEST_CALC, "100644"),
@@ -259,7 +277,8 @@ async fn a_dying_agent_ends_in_the_spool_with_an_outcome() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_is_stopped_hands_back_and_the_next_one_goes_on() {
-    let slow = WRONG_THEN_RIGHT.replacen("- text: I look.", "- text: I look.\n        wait_ms: 60000", 1);
+    let slow =
+        WRONG_THEN_RIGHT.replacen("- text: I look.", "- text: I look.\n        wait_ms: 60000", 1);
     let world = World::new(&slow).await;
     let mut settings = world.settings();
     settings.shutdown_grace = std::time::Duration::ZERO;

@@ -4,7 +4,10 @@ use std::{collections::BTreeSet, os::unix::fs::PermissionsExt as _};
 
 use serde_json::{Value, json};
 
-use crate::world::{CALC, CONFIG, LABEL, MAINTAINER, REPO, TEST_CALC, WRONG_THEN_RIGHT, World, files_below, job_id, opens, payload};
+use crate::world::{
+    CALC, CONFIG, LABEL, MAINTAINER, REPO, TEST_CALC, WRONG_THEN_RIGHT, World, files_below, job_id,
+    opens, payload,
+};
 
 /// A model that answers with these tool calls, then finishes.
 fn script(calls: Value) -> String {
@@ -39,9 +42,20 @@ async fn paths_outside_are_refused_and_nothing_outside_changes() {
     let absolute = outside.path().join("x").display().to_string();
     let link = outside.path().display().to_string();
     let paths = [
-        absolute.as_str(), "../x", "a/../../x", "a/../../../../../../tmp/x", ".git/config",
-        ".git/hooks/pre-commit", "sub/.GIT/config", "~/x", "file://x", "C:\\x", "link/x", "link",
-        "a\u{0}b", "a\nb",
+        absolute.as_str(),
+        "../x",
+        "a/../../x",
+        "a/../../../../../../tmp/x",
+        ".git/config",
+        ".git/hooks/pre-commit",
+        "sub/.GIT/config",
+        "~/x",
+        "file://x",
+        "C:\\x",
+        "link/x",
+        "link",
+        "a\u{0}b",
+        "a\nb",
     ];
     let calls: Vec<Value> = paths
         .iter()
@@ -66,7 +80,10 @@ async fn paths_outside_are_refused_and_nothing_outside_changes() {
     world.set("BUILDER_ROUNDS", "1");
     let paths = proposed(&world).await;
     // "file://x" is an odd but honest relative name.
-    assert!(paths.iter().all(|path| ["calc.py", "file:/x", "link", "link/x"].contains(&path.as_str())), "{paths:?}");
+    assert!(
+        paths.iter().all(|path| ["calc.py", "file:/x", "link", "link/x"].contains(&path.as_str())),
+        "{paths:?}"
+    );
     assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
 }
 
@@ -87,16 +104,17 @@ async fn monstrous_and_malformed_calls_are_refused_with_reasons() {
         json!({ "tool": "search", "with": { "pattern": "(" } }),
         json!({ "tool": "", "with": {} }),
     ];
-    calls.extend((0..100_000).map(|_| {
-        json!({ "tool": "edit", "with": { "path": "calc.py", "old": "nowhere", "new": "x" } })
-    }));
+    calls.extend((0..100_000).map(
+        |_| json!({ "tool": "edit", "with": { "path": "calc.py", "old": "nowhere", "new": "x" } }),
+    ));
     let world = World::new(&script(Value::Array(calls))).await;
     assert_eq!(proposed(&world).await, ["calc.py"]);
     // What was journalled is small, whatever the model said.
     let journal = world.messages("BOOTY_JOURNAL").await;
     let largest = journal.iter().map(|(_, payload)| payload.len()).max().unwrap();
     assert!(largest < 4 << 20, "{largest}");
-    let text = journal.iter().map(|(_, p)| String::from_utf8_lossy(p).into_owned()).collect::<String>();
+    let text =
+        journal.iter().map(|(_, p)| String::from_utf8_lossy(p).into_owned()).collect::<String>();
     assert!(text.contains("tool calls were dropped"));
 }
 
@@ -104,7 +122,10 @@ async fn monstrous_and_malformed_calls_are_refused_with_reasons() {
 async fn a_test_that_plants_links_leads_the_model_nowhere() {
     let outside = tempfile::TempDir::new().unwrap();
     std::fs::write(outside.path().join("secret"), "canary-outside").unwrap();
-    let config = format!("version: 1\ntest: \"ln -sf {0}/secret leak; ln -sfn {0} calc_dir; rm -f calc.py; ln -s {0}/secret calc.py; exit 1\"\n", outside.path().display());
+    let config = format!(
+        "version: 1\ntest: \"ln -sf {0}/secret leak; ln -sfn {0} calc_dir; rm -f calc.py; ln -s {0}/secret calc.py; exit 1\"\n",
+        outside.path().display()
+    );
     let files = [("calc.py", CALC, "100644"), (".booty.yml", config.as_str(), "100644")];
     let calls = json!([
         { "tool": "edit", "with": { "path": "calc.py", "old": "a - b", "new": "a * b" } },
@@ -127,7 +148,8 @@ async fn a_test_that_plants_links_leads_the_model_nowhere() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_agent_holds_no_token_and_no_way_to_the_bus() {
-    let slow = WRONG_THEN_RIGHT.replacen("- text: I look.", "- text: I look.\n        wait_ms: 1500", 1);
+    let slow =
+        WRONG_THEN_RIGHT.replacen("- text: I look.", "- text: I look.\n        wait_ms: 1500", 1);
     let world = World::new(&slow).await;
     // The builder itself has all of it in its environment, as in production.
     let mut builder = crate::entry::builder_command();
@@ -181,7 +203,8 @@ fn descendants(of: u32) -> Vec<u32> {
     while let Some(parent) = parents.pop() {
         let Ok(tasks) = std::fs::read_dir(format!("/proc/{parent}/task")) else { continue };
         for task in tasks.flatten() {
-            let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+            let children =
+                std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
             for child in children.split_whitespace().filter_map(|pid| pid.parse().ok()) {
                 found.push(child);
                 parents.push(child);

@@ -95,7 +95,8 @@ impl World {
         sim.set_permission(REPO, "bob", Permission::Triage).unwrap();
         sim.set_permission(REPO, "booty", Permission::Write).unwrap();
         let token = sim.create_token("booty", Scope::Read).unwrap();
-        let path = dir.path().join(if script.starts_with('{') { "script.json" } else { "script.yml" });
+        let path =
+            dir.path().join(if script.starts_with('{') { "script.json" } else { "script.yml" });
         std::fs::write(&path, script).unwrap();
         let data = dir.path().join(DATA);
         let env = [
@@ -296,7 +297,12 @@ impl Events {
     }
 
     /// A job's state, once it is as wanted: states are written after their events.
-    pub(crate) async fn state(&self, world: &World, job: &JobId, fits: impl Fn(&Job) -> bool) -> Job {
+    pub(crate) async fn state(
+        &self,
+        world: &World,
+        job: &JobId,
+        fits: impl Fn(&Job) -> bool,
+    ) -> Job {
         let look = async {
             loop {
                 if let Some(job) = world.job(job).await.filter(|job| fits(job)) {
