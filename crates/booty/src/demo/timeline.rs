@@ -2,17 +2,20 @@
 
 use std::{io::Write as _, time::Duration};
 
-use async_nats::jetstream::{consumer::DeliverPolicy, consumer::pull::OrderedConfig};
 use booty_bus::Bus;
 use booty_events::{Message as _, stream, v1::Event};
-use futures_util::StreamExt as _;
-use tokio::{sync::broadcast, time::Instant};
+use tokio::{
+    sync::broadcast,
+    time::{Instant, sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 /// Events held for a listener that is slow; the demo has some dozens in all.
 const BACKLOG: usize = 1024;
-/// How long to wait before listening again after the broker went away.
-const RETRY: Duration = Duration::from_millis(200);
+/// How long to wait before looking again.
+const LOOK: Duration = Duration::from_millis(20);
+/// A broker that takes longer is gone, or on its way back.
+const ANSWER_LIMIT: Duration = Duration::from_millis(500);
 
 /// Events of the bus, in their order, each once, also across a restart of the broker.
 pub(super) struct Timeline {
@@ -32,32 +35,28 @@ impl Timeline {
     pub(super) async fn follow(&self, bus: &Bus, started: Instant, stop: CancellationToken) {
         let mut next = 1;
         while !stop.is_cancelled() {
-            let _ = stop.run_until_cancelled(self.read(bus, started, &mut next)).await;
-            let _ = stop.run_until_cancelled(tokio::time::sleep(RETRY)).await;
-        }
-    }
-
-    async fn read(&self, bus: &Bus, started: Instant, next: &mut u64) -> anyhow::Result<()> {
-        let stream = bus.jetstream().get_stream(stream::EVENTS.name).await?;
-        let config = OrderedConfig {
-            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: *next },
-            ..OrderedConfig::default()
-        };
-        let mut messages = stream.create_consumer(config).await?.messages().await?;
-        while let Some(message) = messages.next().await {
-            let message = message?;
-            let sequence = message.info().map_err(|e| anyhow::anyhow!("{e}"))?.stream_sequence;
-            if sequence < *next {
-                continue;
+            // Nothing new, or no broker: both are a reason to look again a little later. Asking for
+            // one message after the other finds a broker that was restarted at once, which a
+            // consumer's missed heartbeats tell only after seconds.
+            match timeout(ANSWER_LIMIT, read(bus, next)).await {
+                Ok(Ok(event)) => {
+                    next += 1;
+                    print(started, &event);
+                    // No listener is fine: the timeline is also printed when nobody kills anything.
+                    let _ = self.sender.send(event);
+                }
+                Ok(Err(_)) | Err(_) => {
+                    let _ = stop.run_until_cancelled(sleep(LOOK)).await;
+                }
             }
-            *next = sequence + 1;
-            let event = Event::decode(message.payload.clone())?;
-            print(started, &event);
-            // No listener is fine: the timeline is also printed when nobody kills anything.
-            let _ = self.sender.send(event);
         }
-        Ok(())
     }
+}
+
+/// The event with a sequence number; no event is ever deleted, so there are no holes.
+async fn read(bus: &Bus, sequence: u64) -> anyhow::Result<Event> {
+    let stream = bus.jetstream().get_stream_no_info(stream::EVENTS.name).await?;
+    Ok(Event::decode(stream.get_raw_message(sequence).await?.payload)?)
 }
 
 fn print(started: Instant, event: &Event) {
