@@ -53,11 +53,9 @@ pub(crate) struct Watch {
 impl Watch {
     /// Measures the tree as it is now. Blocks.
     pub(crate) fn new(tree: PathBuf, limits: Limits, count_memory: bool) -> Self {
-        let before = match measure(&tree, Usage { bytes: u64::MAX, entries: u64::MAX }) {
-            Ok(usage) => usage,
-            // The tree is too deep before anything ran; the first look says so.
-            Err(_) => Usage::default(),
-        };
+        // If the tree is too deep before anything ran, the first look says so.
+        let before =
+            measure(&tree, Usage { bytes: u64::MAX, entries: u64::MAX }).unwrap_or_default();
         let free_before = free_bytes(&tree);
         Self {
             tree,

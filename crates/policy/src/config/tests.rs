@@ -107,7 +107,7 @@ fn bombs_do_not_go_off() {
     let mut laughs = String::from("version: 1\na0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
     for n in 1..10 {
         let alias = format!("*a{}", n - 1);
-        laughs += &format!("a{n}: &a{n} [{}]\n", vec![alias.as_str(); 10].join(", "));
+        laughs += &format!("a{n}: &a{n} [{}]\n", [alias.as_str(); 10].join(", "));
     }
     let deep = format!("version: 1\ntest: {}{}\n", "[".repeat(10_000), "]".repeat(10_000));
     let wide =

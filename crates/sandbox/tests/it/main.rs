@@ -6,5 +6,6 @@ mod ending;
 mod exhaustion;
 mod isolation;
 mod output;
+mod tools;
 mod tree;
 mod world;

@@ -62,7 +62,7 @@ pub(crate) fn limits() -> Limits {
         memory_bytes: 256 * MIB,
         file_bytes: 64 * MIB,
         disk_bytes: 96 * MIB,
-        disk_entries: 5_000,
+        disk_entries: 1_000,
         open_files: 128,
         output_bytes: 64 * 1024,
     }
