@@ -58,7 +58,7 @@ async fn a_leftover_with_a_persons_commit_on_top_is_left_alone() {
 async fn a_trailer_that_another_user_copied_is_not_ours() {
     let world = World::start().await;
     let repo = REPO.parse().unwrap();
-    let effect = world.open_pull_request("1-d", world.issue);
+    let effect = world.open_pull_request("0-d", world.issue);
     let message = world.markers().sign_off("forged", &repo, &effect.id.parse().unwrap());
     world.sim.push_files(REPO, "octo", "agent/issue-1", &message, &[("a", "b", "100644")]).unwrap();
     let _forge = world.forge().await;

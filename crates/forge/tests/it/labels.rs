@@ -16,7 +16,7 @@ async fn a_label_that_a_person_sets_at_the_wrong_moment_is_put_back() {
     let effect = world.effect("1-d", "outcome", Write::IssueOutcome(outcome));
     world.ask(&effect).await;
     // Forge has read the labels, and its call with the full set is on its way.
-    world.until(|s| s.faults_struck == 1).await;
+    world.struck().await;
     world.sim.add_label(REPO, world.issue, "urgent", "ann").unwrap();
     world.applied(&effect).await;
     let mut labels =

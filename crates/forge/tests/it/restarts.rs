@@ -39,7 +39,7 @@ async fn killed_after_any_step_it_ends_with_one_of_everything(
     patient.resend_delays = vec![ms(60_000)];
     let forge = world.forge_with(patient).await;
     world.ask(&effect).await;
-    world.until(|s| s.faults_struck == 1).await;
+    world.struck().await;
     forge.kill();
     let _next = world.forge().await;
     world.applied(&effect).await;

@@ -240,6 +240,16 @@ impl World {
         assert!(found.is_some(), "never came true: {:#?}", self.snapshot().repos);
     }
 
+    /// Waits until a fault has struck. Nobody tells of a request that is still under way.
+    pub async fn struck(&self) {
+        let look = async {
+            while self.snapshot().faults_struck == 0 {
+                tokio::time::sleep(ms(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, look).await.unwrap();
+    }
+
     pub async fn spooled(&self, reason: &str) -> bool {
         let filter = format!("booty.spool.forge.{reason}.*");
         for _ in 0..200 {
