@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use booty_bus::Bus;
+use booty_bus::{Bus, SyncAlways};
 use booty_service::{
     Env, Exit, JobStore,
     admin::{self, Admin, BusReadiness},
@@ -14,6 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 /// How long to wait before the broker is asked again at start.
 const ENSURE_RETRY: Duration = Duration::from_millis(500);
+/// How long the broker's monitoring port may take.
+const MONITOR_LIMIT: Duration = Duration::from_secs(3);
 
 pub(crate) async fn ingress() -> anyhow::Result<Exit> {
     let mut env = Env::from_process();
@@ -78,6 +80,7 @@ impl Process {
             format!("the admin port {} can't be bound; set ADMIN_ADDR", common.admin)
         })?;
         let bus = Bus::connect(common.bus).await?;
+        tokio::spawn(Self::tell_about_sync(common.monitor_url));
         Ok(Self { bus, admin, telemetry, shutdown })
     }
 
@@ -110,6 +113,24 @@ impl Process {
                 }
                 Err(error) => return Err(error.into()),
             }
+        }
+    }
+
+    /// Says whether the broker loses what it acknowledged when the power goes: the server's default
+    /// syncs every two minutes, and no ack waits for it.
+    async fn tell_about_sync(monitor_url: Option<String>) {
+        match SyncAlways::ask(monitor_url.as_deref(), MONITOR_LIMIT).await {
+            SyncAlways::Yes => tracing::info!(event = "sync_always", "the broker syncs each message"),
+            SyncAlways::No => tracing::error!(
+                event = "sync_missing",
+                "the broker does NOT sync each message to disk: a power cut loses what was accepted. \
+                 Set sync_interval: always, as deploy/nats/nats.conf does"
+            ),
+            SyncAlways::Unknown { why } => tracing::warn!(
+                event = "sync_unknown",
+                why,
+                "whether the broker syncs each message to disk is UNKNOWN: set NATS_MONITOR_URL"
+            ),
         }
     }
 

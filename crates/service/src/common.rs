@@ -21,6 +21,8 @@ const FIRST_ADMIN_PORT: u16 = 9090;
 pub struct Common {
     /// The bus.
     pub bus: BusSettings,
+    /// NATS's monitoring address, which tells whether every message is synced to disk.
+    pub monitor_url: Option<String>,
     /// Where the admin port is.
     pub admin: SocketAddr,
     /// Logs and traces.
@@ -41,6 +43,7 @@ impl Common {
             instance.unwrap_or_else(|| format!("{service}-{:016x}", rand::random::<u64>()));
         Self {
             bus: bus(env, &format!("booty-{service}")),
+            monitor_url: env.optional("NATS_MONITOR_URL"),
             admin,
             telemetry: telemetry(env, service),
             holder,
