@@ -90,8 +90,8 @@ impl App {
         let jobs = consume(bus.clone(), self.jobs, labeled, shutdown.clone());
         let effects = consume(bus, self.effects, applied, shutdown.clone());
         // One loop without the other would leave jobs without an end: both stop together.
-        let jobs = until_end(jobs, shutdown.clone());
-        let effects = until_end(effects, shutdown);
+        let jobs = Box::pin(until_end(jobs, shutdown.clone()));
+        let effects = Box::pin(until_end(effects, shutdown));
         let (jobs, effects) = tokio::join!(jobs, effects);
         jobs?;
         Ok(effects?)

@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use booty_events::stream::INBOX_MAX_AGE;
+use booty_model::KNOWN_PROVIDERS;
 use booty_sandbox::{Backend, SandboxSettings};
 use booty_service::{Env, common};
 use secrecy::SecretString;
@@ -27,7 +28,7 @@ pub struct Settings {
     /// `TARGET_BRANCH`; the repository's default branch when none.
     pub target_branch: Option<String>,
     /// `GITHUB_READ_TOKEN`
-    pub read_token: Option<SecretString>,
+    pub read_token: SecretString,
     /// `GITHUB_API_URL`
     pub api_url: Url,
     /// `GITHUB_GIT_URL`: what `/owner/name.git` is appended to. Never taken from a payload, so that no
@@ -37,8 +38,8 @@ pub struct Settings {
     pub worker_count: usize,
     /// `MAX_EVENT_AGE`
     pub max_event_age: Duration,
-    /// `MODEL`, as `provider:name`; none: every job ends saying so.
-    pub model: Option<String>,
+    /// `MODEL`, as `provider:name`.
+    pub model: String,
     /// `MODEL_API_KEY`
     pub model_api_key: Option<SecretString>,
     /// `MODEL_BASE_URL`
@@ -90,12 +91,12 @@ impl Settings {
                 .unwrap_or_else(|| DEFAULT_TRIGGER_LABEL.to_owned()),
             allowed_repos: allowed_repos(env),
             target_branch: env.optional("TARGET_BRANCH"),
-            read_token: env.secret("GITHUB_READ_TOKEN"),
+            read_token: read_token(env),
             api_url,
             git_url,
             worker_count: usize::try_from(env.number_or("WORKER_COUNT", 2, 1..=64)).unwrap_or(2),
             max_event_age,
-            model: env.optional("MODEL"),
+            model: model(env),
             model_api_key: env.secret("MODEL_API_KEY"),
             model_base_url: env.optional("MODEL_BASE_URL"),
             rounds: u32::try_from(env.number_or("BUILDER_ROUNDS", 3, 1..=10)).unwrap_or(3),
@@ -135,6 +136,28 @@ fn allowed_repos(env: &mut Env) -> Vec<String> {
             Vec::new()
         }
     }
+}
+
+fn read_token(env: &mut Env) -> SecretString {
+    env.secret("GITHUB_READ_TOKEN").unwrap_or_else(|| {
+        env.problem(
+            "GITHUB_READ_TOKEN",
+            "is not set; issues, permissions and code are read with it",
+        );
+        SecretString::from("")
+    })
+}
+
+fn model(env: &mut Env) -> String {
+    let model = env.required("MODEL");
+    let is_known = KNOWN_PROVIDERS
+        .iter()
+        .any(|provider| model.strip_prefix(provider).is_some_and(|rest| rest.starts_with(':')));
+    if !model.is_empty() && !is_known {
+        let known = KNOWN_PROVIDERS.join(", ");
+        env.problem("MODEL", &format!("{model:?} is not provider:name with one of: {known}"));
+    }
+    model
 }
 
 fn url(env: &mut Env, name: &str, default: &'static str) -> Url {
@@ -186,8 +209,12 @@ mod tests {
     use super::*;
 
     fn read(values: &[(&str, &str)]) -> (Settings, Vec<String>) {
-        let home = ("BOOTY_DATA_DIR", "/tmp/booty");
-        let mut env = Env::from_map(values.iter().copied().chain([home]));
+        let needed = [
+            ("BOOTY_DATA_DIR", "/tmp/booty"),
+            ("GITHUB_READ_TOKEN", "t"),
+            ("MODEL", "script:model.yml"),
+        ];
+        let mut env = Env::from_map(needed.into_iter().chain(values.iter().copied()));
         let settings = Settings::from_env(&mut env);
         let problems = env.finish().err().map(|errors| errors.0).unwrap_or_default();
         (settings, problems.into_iter().map(|problem| problem.name).collect())
@@ -222,11 +249,15 @@ mod tests {
             ("ALLOWED_REPOS", "a/[b"),
             ("BUILDER_ROUNDS", "0"),
             ("BOOTY_SANDBOX_RO", "/opt/x:relative"),
+            ("GITHUB_READ_TOKEN", ""),
+            ("MODEL", "skynet:t800"),
         ]);
         let expected = [
             "GITHUB_API_URL",
             "MAX_EVENT_AGE",
             "ALLOWED_REPOS",
+            "GITHUB_READ_TOKEN",
+            "MODEL",
             "BUILDER_ROUNDS",
             "BOOTY_SANDBOX_RO",
         ];

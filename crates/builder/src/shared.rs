@@ -9,7 +9,6 @@ use booty_service::{JobStore, Outbox, jobs::JobStoreError};
 use booty_workspace::{WorkspaceSettings, Workspaces};
 use chrono::{DateTime, Utc};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
-use secrecy::SecretString;
 
 use crate::{Error, Settings, order::Order};
 
@@ -45,7 +44,7 @@ impl Shared {
         let allowed = allowed
             .build()
             .map_err(|source| Error::AllowedRepos { glob: String::new(), source })?;
-        let token = settings.read_token.clone().unwrap_or_else(|| SecretString::from(""));
+        let token = settings.read_token.clone();
         let client = ClientSettings::new(settings.api_url.clone());
         Ok(Self {
             outbox: Outbox::new(bus.clone(), Service::Builder),

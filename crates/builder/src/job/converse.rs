@@ -24,17 +24,9 @@ use crate::{
 const MAX_EVENT_BYTES: usize = 2 * 1024;
 
 /// What the agent is to be told.
-pub(crate) fn start(
-    shared: &Shared,
-    task: Task,
-    workplace: &Workplace,
-    rounds: u32,
-) -> Result<Start, Stop> {
+pub(crate) fn start(shared: &Shared, task: Task, workplace: &Workplace, rounds: u32) -> Start {
     let settings = &shared.settings;
-    let model = settings.model.clone().ok_or_else(|| {
-        Stop::End(Ending::needs_human("no_model", "No model is configured (`MODEL`)."))
-    })?;
-    Ok(Start {
+    Start {
         task,
         source_tree: workplace.source.work_tree().to_owned(),
         run_tree: workplace.run.work_tree().to_owned(),
@@ -48,10 +40,10 @@ pub(crate) fn start(
             run_as: settings.sandbox.run_as,
         },
         limits: Limits { rounds, ..Limits::default() },
-        model,
+        model: settings.model.clone(),
         model_api_key: settings.model_api_key.as_ref().map(|key| key.expose_secret().to_owned()),
         model_base_url: settings.model_base_url.clone(),
-    })
+    }
 }
 
 /// Runs the agent to its report, within `time`.

@@ -217,7 +217,7 @@ async fn attempt(
         body: base.body.clone(),
         nonce: nonce(order, &base.salt),
     };
-    let start = converse::start(shared, task, place, rounds)?;
+    let start = converse::start(shared, task, place, rounds);
     let spent = ((shared.now)() - chosen).to_std().unwrap_or_default();
     let left = settings.job_time.saturating_sub(spent);
     let report = converse::converse(shared, order, journal, start, left).await?;

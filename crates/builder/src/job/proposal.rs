@@ -95,11 +95,11 @@ pub(crate) fn effect(material: &Material<'_>, changes: ChangeSet) -> Effect {
 /// The issue's title as one plain line. Titles are shown as text, but land in commit messages, too,
 /// where a mention or a closing keyword would count.
 fn title(of_issue: &str, issue: u64) -> String {
-    let line: String = of_issue.split_whitespace().collect::<Vec<_>>().join(" ");
-    let clean = Untrusted::new(redact(&line, Redact::default()));
-    let inert = markdown::inert(&clean, MAX_TITLE_CHARS);
-    let inert = inert.split_whitespace().collect::<Vec<_>>().join(" ");
-    if inert.is_empty() { format!("Change for issue {issue}") } else { inert }
+    let clean = Untrusted::new(redact(of_issue, Redact::default()));
+    match markdown::plain(&clean, MAX_TITLE_CHARS) {
+        plain if plain.trim().is_empty() => format!("Change for issue {issue}"),
+        plain => plain,
+    }
 }
 
 fn body(material: &Material<'_>, paths: &[String]) -> String {

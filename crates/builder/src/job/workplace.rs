@@ -47,7 +47,7 @@ pub(crate) async fn check_out(
         Ok(mut path) => path.pop_if_empty().extend([order.repository.owner(), name.as_str()]),
         Err(()) => return Err(Stop::failed("GITHUB_GIT_URL is no place for repositories")),
     };
-    let remote = Remote { url, token: shared.settings.read_token.clone() };
+    let remote = Remote { url, token: Some(shared.settings.read_token.clone()) };
     let key = order.repository.token();
     let folder = format!("{}{suffix}", order.run());
     shared

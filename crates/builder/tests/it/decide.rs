@@ -1,6 +1,6 @@
 //! Whether a job starts.
 
-use booty_events::{Service, header, subject, v1::JobState};
+use booty_events::v1::JobState;
 use booty_sim::Permission;
 use serde_json::{Value, json};
 
@@ -175,17 +175,7 @@ async fn an_operators_replay_of_an_old_delivery_is_a_job() {
     let world = World::new(WRONG_THEN_RIGHT).await;
     let issue = world.open_issue();
     world.sim.add_label(REPO, issue, LABEL, MAINTAINER).unwrap();
-    let mut body = payload(issue);
-    body["issue"]["updated_at"] = json!("2024-01-01T00:00:00Z");
-    let mut headers = booty_bus::Headers::new();
-    headers.insert(header::DELIVERY_ID, "d-1");
-    headers.insert(header::REPLAY_OF, "17");
-    let message = booty_bus::Outgoing {
-        subject: subject::replay(Service::Builder, "BOOTY_INBOX-1", 17),
-        headers,
-        payload: serde_json::to_vec(&body).unwrap().into(),
-    };
-    world.bus.publish(message).await.unwrap();
+    world.replay(issue, "d-1", 17).await;
     let _running = world.start().await;
     let event = world.events.outcome(&job_id(issue, "d-1")).await;
     assert_eq!(event.name, "proposal_made");

@@ -45,7 +45,9 @@ fn agent_process() {
         let stdout = std::fs::OpenOptions::new().write(true).open("/proc/self/fd/3").unwrap();
         agent::main(tokio::io::stdin(), tokio::fs::File::from_std(stdout)).await
     });
-    std::process::exit(i32::from(done.is_err()));
+    // The thread that reads standard input may never end.
+    runtime.shutdown_background();
+    done.unwrap();
 }
 
 #[test]

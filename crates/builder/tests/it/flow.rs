@@ -1,8 +1,14 @@
 //! What comes of a job.
 
-use booty_events::v1::{Event, FileMode, JobState};
+use booty_events::{
+    EffectId, Message as _,
+    v1::{
+        Effect, Ended, Event, FileMode, IssueOutcome, JobState, JournalEntry, effect::Write,
+        journal_entry::Step,
+    },
+};
 
-use crate::world::{CALC, CONFIG, REPO, TEST_CALC, WRONG_THEN_RIGHT, World, opens, says};
+use crate::world::{CALC, REPO, TEST_CALC, WRONG_THEN_RIGHT, World, opens, says};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_patch_and_then_a_right_one_become_a_proposal() {
@@ -22,6 +28,10 @@ async fn a_wrong_patch_and_then_a_right_one_become_a_proposal() {
     let main = world.sim.snapshot().unwrap().repo(REPO).unwrap().refs["refs/heads/main"].clone();
     assert_eq!(open.base_sha, main);
     assert!(open.draft);
+    assert_eq!(open.title.replace('\u{200b}', ""), "`add()` subtracts @octo/team fixes #3");
+    for dangerous in ["@octo", "#3"] {
+        assert!(!open.title.contains(dangerous) && !open.commit_message.contains(dangerous));
+    }
     let changes: Vec<_> = open
         .changes
         .iter()
@@ -228,12 +238,12 @@ async fn without_a_sandbox_nothing_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_unknown_model_is_said_on_the_issue() {
+async fn a_model_that_can_not_be_opened_is_said_on_the_issue() {
     let mut world = World::new(WRONG_THEN_RIGHT).await;
-    world.set("MODEL", "skynet:t800");
+    world.set("MODEL", "script:/nowhere/script.yml");
     let (label, reason, comment) = ending(&world).await;
     assert_eq!((label.as_str(), reason.as_str()), ("booty:gave-up", "model_failed"));
-    assert!(comment.contains("skynet"), "{comment}");
+    assert!(comment.contains("/nowhere/script.yml"), "{comment}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -259,10 +269,19 @@ async fn a_pull_request_that_can_not_be_opened_is_an_outcome_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dying_agent_ends_in_the_spool_with_an_outcome() {
+    broken_agent("echo dying >&2; exit 7", "dying").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_lies_ends_in_the_spool_with_an_outcome() {
+    broken_agent("printf '\\377\\377\\377\\377xxxx'; exec sleep 60", "longer than").await;
+}
+
+async fn broken_agent(script: &str, said: &str) {
     let world = World::new(WRONG_THEN_RIGHT).await;
     let mut settings = world.settings();
     settings.agent.program = "/bin/sh".into();
-    settings.agent.args = vec!["-c".into(), "echo dying >&2; exit 7".into()];
+    settings.agent.args = vec!["-c".into(), script.into()];
     let _running = world.start_with(settings).await;
     let (_, job) = world.labelled_issue("d-1").await;
     let event = world.events.outcome(&job).await;
@@ -271,8 +290,75 @@ async fn a_dying_agent_ends_in_the_spool_with_an_outcome() {
     assert_eq!(effects.len(), 1);
     let (label, comment) = says(&effects[0]);
     assert_eq!(label, "booty:gave-up");
-    assert!(comment.contains("dying"), "{comment}");
+    assert!(comment.contains(said), "{comment}");
     assert_eq!(world.messages("BOOTY_SPOOL").await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_runs_a_failed_job_again_and_a_completed_one_never() {
+    let world =
+        World::new(&script("      - calls: [{ tool: finish, with: { summary: \"Which?\" } }]\n"))
+            .await;
+    let _running = world.start().await;
+    let (issue, job) = world.labelled_issue("d-1").await;
+    world.events.state(&world, &job, |job| job.state() == JobState::Failed).await;
+
+    std::fs::write(world.dir.path().join("script.yml"), WRONG_THEN_RIGHT).unwrap();
+    world.replay(issue, "d-1", 5).await;
+    world.events.wait("the second run", |event| event.name == "proposal_made").await;
+    let effects = world.effects().await;
+    let slots: Vec<_> = effects.iter().map(|effect| effect.slot.as_str()).collect();
+    assert_eq!(slots, ["outcome", "open_pr#2"]);
+    assert_eq!(world.job(&job).await.unwrap().attempt, 2);
+    let said = Event { number: 9, ..Event::default() };
+    world.forge_says("applied", &effects[1], said).await;
+    world.events.state(&world, &job, |job| job.state() == JobState::Completed).await;
+
+    let asked = world.asked().len();
+    world.replay(issue, "d-1", 6).await;
+    // The replay was handled once the next delivery behind it is.
+    let second = world.open_issue();
+    let other = world.label(second, "d-2").await;
+    world.events.outcome(&other).await;
+    assert_eq!(world.job(&job).await.unwrap().state(), JobState::Completed);
+    assert_eq!(world.asked().len(), asked + 3, "only the other job asked");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_was_overtaken_says_nothing_more() {
+    let slow =
+        WRONG_THEN_RIGHT.replacen("- text: I look.", "- text: I look.\n        wait_ms: 1000", 1);
+    let mut world = World::new(&slow).await;
+    world.set("LEASE", "1s");
+    let _running = world.start().await;
+    let (issue, job) = world.labelled_issue("d-1").await;
+    world.events.wait("the first round", |event| event.name == "round_started").await;
+
+    // Another worker has the job, and ends it while this one waits for its model.
+    let outcome = IssueOutcome { issue, label: "booty:gave-up".into(), comment: "other".into() };
+    let effect = Effect {
+        id: EffectId::new(job.as_str(), "outcome").to_string(),
+        cause: job.to_string(),
+        slot: "outcome".into(),
+        repository: REPO.into(),
+        requested_by: "builder".into(),
+        write: Some(Write::IssueOutcome(outcome)),
+        ..Effect::default()
+    };
+    let ended = Ended {
+        outcome: "gave_up".into(),
+        reason: "other".into(),
+        effect: effect.encode_to_vec().into(),
+        lane: "outcome".into(),
+    };
+    let entry = JournalEntry { index: 1, step: Some(Step::Ended(ended)), ..Default::default() };
+    let mut journal = world.bus.open_journal(&job).await.unwrap();
+    journal.append(entry.encode_to_vec().into()).await.unwrap();
+
+    let event = world.events.outcome(&job).await;
+    assert_eq!((event.name.as_str(), event.reason.as_str()), ("job_failed", "other"));
+    assert!(!world.events.names(&job).contains(&"model_answered".to_owned()));
+    assert_eq!(world.effects().await.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -291,5 +377,4 @@ async fn a_worker_that_is_stopped_hands_back_and_the_next_one_goes_on() {
     std::fs::write(world.dir.path().join("script.yml"), WRONG_THEN_RIGHT).unwrap();
     let _running = world.start().await;
     assert_eq!(world.events.outcome(&job).await.name, "proposal_made");
-    assert_eq!(CONFIG.lines().count(), 2);
 }

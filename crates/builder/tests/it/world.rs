@@ -31,6 +31,8 @@ pub(crate) const DATA: &str = "data";
 /// Far above anything that works; a test that waits longer has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// With all that a title must not do in a commit message.
+pub(crate) const TITLE: &str = "`add()` subtracts @octo/team fixes #3 \u{202e}";
 pub(crate) const CALC: &str = "def add(a, b):\n    return a - b\n";
 pub(crate) const TEST_CALC: &str = "import unittest\n\nfrom calc import add\n\n\nclass AddTest(unittest.TestCase):\n    def test_add(self):\n        self.assertEqual(add(2, 3), 5)\n\n    def test_zero(self):\n        self.assertEqual(add(0, 0), 0)\n";
 pub(crate) const CONFIG: &str = "version: 1\ntest: python3 -B -m unittest\n";
@@ -141,7 +143,7 @@ impl World {
     }
 
     pub(crate) fn open_issue(&self) -> u64 {
-        self.sim.open_issue(REPO, "eve", "add() subtracts", "`add(2, 3)` is -1.").unwrap()
+        self.sim.open_issue(REPO, "eve", TITLE, "`add(2, 3)` is -1.").unwrap()
     }
 
     /// A maintainer opens an issue and labels it; the delivery goes into the inbox.
@@ -169,6 +171,21 @@ impl World {
         let subject = subject::inbox_github("issues", Some("labeled"), &id);
         let message = Outgoing { subject, headers, payload: body.into() };
         matches!(self.bus.publish(message).await.unwrap(), Published::New { .. })
+    }
+
+    /// An operator replays a delivery of the issue's.
+    pub(crate) async fn replay(&self, issue: u64, delivery: &str, spool: u64) {
+        let mut headers = Headers::new();
+        headers.insert(header::DELIVERY_ID, delivery);
+        headers.insert(header::REPLAY_OF, spool.to_string());
+        let mut body = payload(issue);
+        body["issue"]["updated_at"] = json!("2024-01-01T00:00:00Z");
+        let message = Outgoing {
+            subject: subject::replay(Service::Builder, "BOOTY_INBOX-1", spool),
+            headers,
+            payload: serde_json::to_vec(&body).unwrap().into(),
+        };
+        self.bus.publish(message).await.unwrap();
     }
 
     pub(crate) async fn job(&self, job: &JobId) -> Option<Job> {
@@ -331,7 +348,7 @@ pub(crate) fn payload(issue: u64) -> Value {
         "action": "labeled",
         "issue": {
             "number": issue,
-            "title": "add() subtracts",
+            "title": TITLE,
             "state": "open",
             "user": { "login": "eve" },
             "updated_at": chrono::Utc::now().to_rfc3339(),
