@@ -115,6 +115,7 @@ impl Labeled {
             Way::No(No(reason)) => {
                 let event = Event { reason: reason.to_owned(), ..Event::default() };
                 self.shared.say(&order, "job_ignored", "ignored", event).await?;
+                self.note_ignored(&order, reason).await?;
                 Ok(Verdict::Ignore { reason: reason.to_owned() })
             }
             Way::Run(order) => {
@@ -245,23 +246,40 @@ impl Labeled {
     async fn accept(&self, order: &Order) -> Result<(), Pause> {
         self.shared
             .jobs
-            .update(&order.job, |job| {
-                *job = Job {
-                    id: order.job.to_string(),
-                    created: job.created,
-                    state: JobState::Queued.into(),
-                    service: "builder".to_owned(),
-                    repository: order.repository.to_string(),
-                    issue: order.issue.get(),
-                    delivery_id: order.delivery.to_string(),
-                    attempt: order.attempt,
-                    step: "queued".to_owned(),
-                    trace_id: booty_telemetry::current_trace_id().unwrap_or_default(),
-                    ..Job::default()
-                };
-            })
+            .update(&order.job, |job| *job = state(order, job, JobState::Queued, "queued"))
             .await?;
         self.shared.say(order, "job_enqueued", "enqueued", Event::default()).await
+    }
+
+    /// The sender was told a job id, so asking for it must not answer "queued" for ever.
+    async fn note_ignored(&self, order: &Order, reason: &str) -> Result<(), Pause> {
+        self.shared
+            .jobs
+            .update(&order.job, |job| {
+                // A job that was accepted before keeps what is known of it.
+                if job.service.is_empty() {
+                    let ignored = state(order, job, JobState::Completed, "ignored");
+                    *job = Job { reason: reason.to_owned(), ..ignored };
+                }
+            })
+            .await?;
+        Ok(())
+    }
+}
+
+fn state(order: &Order, known: &Job, state: JobState, step: &str) -> Job {
+    Job {
+        id: order.job.to_string(),
+        created: known.created,
+        state: state.into(),
+        service: "builder".to_owned(),
+        repository: order.repository.to_string(),
+        issue: order.issue.get(),
+        delivery_id: order.delivery.to_string(),
+        attempt: order.attempt,
+        step: step.to_owned(),
+        trace_id: booty_telemetry::current_trace_id().unwrap_or_default(),
+        ..Job::default()
     }
 }
 

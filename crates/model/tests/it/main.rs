@@ -1,4 +1,5 @@
 //! The crate as its users see it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use std::path::PathBuf;
 
