@@ -153,7 +153,11 @@ impl Labeled {
             Some(job) => {
                 order.attempt = job.attempt.max(1);
                 return Ok(match claim::take(&self.shared, &order, delivery).await? {
-                    Claimed::Ours => Way::Run(order),
+                    Claimed::Ours => {
+                        // The crash may have come between the state and its event.
+                        self.say_enqueued(&order).await?;
+                        Way::Run(order)
+                    }
                     Claimed::By(_) => Way::No(No("job_active")),
                 });
             }
@@ -248,6 +252,10 @@ impl Labeled {
             .jobs
             .update(&order.job, |job| *job = state(order, job, JobState::Queued, "queued"))
             .await?;
+        self.say_enqueued(order).await
+    }
+
+    async fn say_enqueued(&self, order: &Order) -> Result<(), Pause> {
         self.shared.say(order, "job_enqueued", "enqueued", Event::default()).await
     }
 
