@@ -40,7 +40,9 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Send(Send),
     /// Show jobs, or one of them
-    #[command(after_help = "Examples:\n  booty jobs\n  booty jobs 7-72d3162e-cc78-11e3-81ab-4c9367dc0958 --json")]
+    #[command(
+        after_help = "Examples:\n  booty jobs\n  booty jobs 7-72d3162e-cc78-11e3-81ab-4c9367dc0958 --json"
+    )]
     Jobs(JobsArgs),
     /// Run a simulated GitHub
     Sim(SimArgs),
@@ -68,7 +70,9 @@ pub(crate) struct DemoArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Send {
     /// Post FILE as GitHub would
-    #[command(after_help = "Example:\n  WEBHOOK_SECRET=… booty send github issues.labeled.json --event issues")]
+    #[command(
+        after_help = "Example:\n  WEBHOOK_SECRET=… booty send github issues.labeled.json --event issues"
+    )]
     Github(SendGithub),
 }
 

@@ -47,8 +47,11 @@ mod tests {
         let binary = ["BOOTY_SUPERVISED", "BOOTY_NATS_SERVER"];
 
         let read: BTreeSet<&str> = env.asked().filter(|name| !theirs.contains(name)).collect();
-        let listed: BTreeSet<&str> =
-            VARIABLES.iter().map(|variable| variable.name).filter(|n| !binary.contains(n)).collect();
+        let listed: BTreeSet<&str> = VARIABLES
+            .iter()
+            .map(|variable| variable.name)
+            .filter(|n| !binary.contains(n))
+            .collect();
         assert_eq!(read, listed);
     }
 

@@ -33,7 +33,10 @@ pub(crate) async fn run(args: JobsArgs) -> anyhow::Result<Exit> {
         if args.json {
             writeln!(out, "{}", serde_json::to_string_pretty(&jobs)?)?;
         } else if jobs.is_empty() {
-            writeln!(out, "no jobs yet")?;
+            writeln!(
+                out,
+                "no service has taken up a job yet; `booty jobs ID` also finds one that waits"
+            )?;
         } else {
             writeln!(out, "{}", table(&jobs))?;
         }
@@ -65,7 +68,7 @@ fn table(jobs: &[Job]) -> Table {
         table.add_row([
             job.id.clone(),
             state(job).to_owned(),
-            if job.reason.is_empty() { job.step.clone() } else { job.reason.clone() },
+            [job.step.as_str(), job.reason.as_str()].join(" ").trim().to_owned(),
             format!("{}#{}", job.repository, job.issue),
             pull,
             time(job.updated.as_ref()),
@@ -80,7 +83,10 @@ fn facts(job: &Job) -> Vec<(&'static str, String)> {
         ("state", state(job).to_owned()),
         ("step", job.step.clone()),
         ("reason", job.reason.clone()),
-        ("issue", if job.issue > 0 { format!("{}#{}", job.repository, job.issue) } else { String::new() }),
+        (
+            "issue",
+            if job.issue > 0 { format!("{}#{}", job.repository, job.issue) } else { String::new() },
+        ),
         ("title", job.title.clone()),
         ("pull request", job.url.clone()),
         ("attempt", if job.attempt > 0 { job.attempt.to_string() } else { String::new() }),

@@ -33,11 +33,16 @@ pub(crate) async fn github(args: SendGithub) -> anyhow::Result<Exit> {
         .header("user-agent", "GitHub-Hookshot/booty")
         .header("x-github-event", &event)
         .header("x-github-delivery", &delivery)
-        .header("x-hub-signature-256", booty_github::signature::Signature::sign(secret, &body).to_header())
+        .header(
+            "x-hub-signature-256",
+            booty_github::signature::Signature::sign(secret, &body).to_header(),
+        )
         .body(body)
         .send()
         .await
-        .with_context(|| format!("ingress does not answer at {url}; is it running, is --url right?"))?;
+        .with_context(|| {
+            format!("ingress does not answer at {url}; is it running, is --url right?")
+        })?;
 
     let status = response.status();
     let text = response.text().await.unwrap_or_default();

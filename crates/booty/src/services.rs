@@ -10,10 +10,11 @@ use booty_service::{
     common::Common,
     signals,
 };
+use tokio_retry::{RetryIf, strategy::ExponentialBackoff};
 use tokio_util::sync::CancellationToken;
 
-/// How long to wait before the broker is asked again at start.
-const ENSURE_RETRY: Duration = Duration::from_millis(500);
+/// The longest wait before the broker is asked again at start.
+const ENSURE_MAX_PAUSE: Duration = Duration::from_secs(2);
 /// How long the broker's monitoring port may take.
 const MONITOR_LIMIT: Duration = Duration::from_secs(3);
 
@@ -91,28 +92,20 @@ impl Process {
 
     /// Waits until the broker is there and its streams are as they must be.
     async fn ensure(&self) -> anyhow::Result<()> {
+        let pauses = ExponentialBackoff::from_millis(2).factor(50).max_delay(ENSURE_MAX_PAUSE);
         let mut said = String::new();
-        loop {
-            let ensured = tokio::select! {
-                ensured = self.bus.ensure() => ensured,
-                () = self.shutdown.cancelled() => return Ok(()),
-            };
-            match ensured {
-                Ok(()) => return Ok(()),
-                Err(error) if error.is_retryable() => {
-                    let text = error.to_string();
-                    if text != said {
-                        tracing::warn!(
-                            event = "broker_unavailable",
-                            error = &error as &dyn std::error::Error,
-                            "waiting for the broker"
-                        );
-                        said = text;
-                    }
-                    tokio::time::sleep(ENSURE_RETRY).await;
-                }
-                Err(error) => return Err(error.into()),
+        let may_come_back = |error: &booty_bus::Error| {
+            let text = error.to_string();
+            if error.is_retryable() && text != said {
+                let error = error as &dyn std::error::Error;
+                tracing::warn!(event = "broker_unavailable", error, "waiting for the broker");
+                said = text;
             }
+            error.is_retryable()
+        };
+        tokio::select! {
+            ensured = RetryIf::start(pauses, || self.bus.ensure(), may_come_back) => Ok(ensured?),
+            () = self.shutdown.cancelled() => Ok(()),
         }
     }
 
@@ -120,7 +113,9 @@ impl Process {
     /// syncs every two minutes, and no ack waits for it.
     async fn tell_about_sync(monitor_url: Option<String>) {
         match SyncAlways::ask(monitor_url.as_deref(), MONITOR_LIMIT).await {
-            SyncAlways::Yes => tracing::info!(event = "sync_always", "the broker syncs each message"),
+            SyncAlways::Yes => {
+                tracing::info!(event = "sync_always", "the broker syncs each message")
+            }
             SyncAlways::No => tracing::error!(
                 event = "sync_missing",
                 "the broker does NOT sync each message to disk: a power cut loses what was accepted. \

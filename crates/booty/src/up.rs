@@ -66,13 +66,9 @@ async fn start_broker(
     settings: &mut BTreeMap<String, String>,
 ) -> anyhow::Result<LocalServer> {
     let binary = local::find_server()?;
-    let server = LocalServer::start(LocalServerSettings {
-        binary,
-        data_dir,
-        port: None,
-        sync_always: true,
-    })
-    .await?;
+    let server =
+        LocalServer::start(LocalServerSettings { binary, data_dir, port: None, sync_always: true })
+            .await?;
     settings.insert("NATS_URL".to_owned(), server.url());
     settings.insert("NATS_MONITOR_URL".to_owned(), server.monitor_url());
     tracing::info!(event = "broker_started", url = server.url(), "nats-server is up");

@@ -11,7 +11,8 @@ use opentelemetry_sdk::{propagation::TraceContextPropagator, trace::SdkTracerPro
 use thiserror::Error;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use tracing_subscriber::{
-    EnvFilter, Layer as _, filter::FilterFn, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+    EnvFilter, Layer as _, filter::FilterFn, layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
 };
 
 pub use traces::{Exporter, TraceSettings};

@@ -72,7 +72,9 @@ impl Chaos {
             let event = match events.recv().await {
                 Ok(event) => event,
                 Err(RecvError::Lagged(_)) => continue,
-                Err(RecvError::Closed) => anyhow::bail!("the timeline ended before all were killed"),
+                Err(RecvError::Closed) => {
+                    anyhow::bail!("the timeline ended before all were killed")
+                }
             };
             if event.service != "builder" {
                 continue;
@@ -89,7 +91,11 @@ impl Chaos {
                 sleep(kill.delay.saturating_sub(reached.elapsed())).await;
                 if kill.victim == "nats-server" {
                     let pid = server.pid();
-                    say(started, "chaos", &format!("SIGKILL nats-server {}", pid.unwrap_or_default()));
+                    say(
+                        started,
+                        "chaos",
+                        &format!("SIGKILL nats-server {}", pid.unwrap_or_default()),
+                    );
                     server.kill9().await?;
                     server.restart().await?;
                 } else {

@@ -53,7 +53,11 @@ async fn play(args: &DemoArgs, folder: &std::path::Path, started: Instant) -> an
         stage.label_the_issue(started)?;
         let said = if args.chaos {
             let seed = args.seed.unwrap_or_else(rand::random);
-            say(started, "chaos", &format!("seed {seed} (again with: booty demo --chaos --seed {seed})"));
+            say(
+                started,
+                "chaos",
+                &format!("seed {seed} (again with: booty demo --chaos --seed {seed})"),
+            );
             let done = stage::applied(events);
             let chaos = Chaos::new(seed).run(started, killed, &stage.children, &mut stage.server);
             let (done, chaos) = tokio::join!(done, chaos);

@@ -8,7 +8,8 @@ pub(super) const ISSUE_BODY: &str = include_str!("../../demo/issue.md");
 /// `MODEL=script:…`
 pub(super) const SCRIPT: &str = include_str!("../../demo/script.yaml");
 /// The line that only a right repair has.
-pub(super) const REPAIR: &str = "+            merged[-1] = (merged[-1][0], max(merged[-1][1], end))";
+pub(super) const REPAIR: &str =
+    "+            merged[-1] = (merged[-1][0], max(merged[-1][1], end))";
 
 /// Path, content and mode of every file.
 pub(super) const FILES: [(&str, &str, &str); 3] = [

@@ -73,8 +73,9 @@ impl Stage {
         let logs = folder.join("logs");
         std::fs::create_dir_all(&logs)?;
 
-        let mut settings: BTreeMap<String, String> =
-            std::env::vars().filter(|(name, _)| !name.starts_with("OTEL_") && !is_ours(name)).collect();
+        let mut settings: BTreeMap<String, String> = std::env::vars()
+            .filter(|(name, _)| !name.starts_with("OTEL_") && !is_ours(name))
+            .collect();
         let mut set = |name: &str, value: String| settings.insert(name.to_owned(), value);
         set("NATS_URL", server.url());
         set("NATS_MONITOR_URL", server.monitor_url());
@@ -153,7 +154,8 @@ impl Stage {
 
     pub(super) fn pull_request_diff(&self) -> anyhow::Result<String> {
         let github = self.sim.snapshot()?;
-        let pull = github.repos.iter().flat_map(|repo| &repo.pulls).next().context("none is open")?;
+        let pull =
+            github.repos.iter().flat_map(|repo| &repo.pulls).next().context("none is open")?;
         Ok(self.sim.pull_diff(repository::NAME, pull.number)?)
     }
 

@@ -64,7 +64,11 @@ fn print(started: Instant, event: &Event) {
     // The ones that tell a reader something in one line; `booty jobs` and the logs have the rest.
     for name in ["round", "base", "event", "action", "text", "branch"] {
         if let Some(value) = event.attributes.get(name) {
-            facts.push(if name == "text" { format!("“{value}”") } else { format!("{name} {value}") });
+            facts.push(if name == "text" {
+                format!("“{value}”")
+            } else {
+                format!("{name} {value}")
+            });
         }
     }
     if event.attributes.get("passed").is_some_and(|passed| passed == "false")

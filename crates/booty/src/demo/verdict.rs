@@ -45,7 +45,8 @@ pub(super) fn once(github: &Snapshot, job: &Job, chaos: bool) -> anyhow::Result<
     ensure!(issue.comments.len() == 1, "{} comments instead of one", issue.comments.len());
     let named = format!("#{}", pull.number);
     ensure!(issue.comments[0].body.contains(&named), "the comment does not name the pull request");
-    let outcomes: Vec<_> = issue.labels.iter().filter(|label| label.starts_with("booty:")).collect();
+    let outcomes: Vec<_> =
+        issue.labels.iter().filter(|label| label.starts_with("booty:")).collect();
     ensure!(outcomes == ["booty:opened"], "outcome labels {outcomes:?} instead of booty:opened");
 
     ensure!(job.state() == JobState::Completed, "the job is {:?}: {}", job.state(), job.reason);

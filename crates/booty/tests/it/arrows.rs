@@ -95,7 +95,8 @@ fn there_is_one_tls_provider() {
     for package in metadata.packages.iter().filter(|package| resolved.contains(&package.id)) {
         let name = package.name.as_str();
         assert!(
-            !["ring", "openssl", "openssl-sys", "native-tls"].contains(&name) || !used(&metadata, name),
+            !["ring", "openssl", "openssl-sys", "native-tls"].contains(&name)
+                || !used(&metadata, name),
             "{name} is built; aws-lc-rs is the one provider"
         );
     }

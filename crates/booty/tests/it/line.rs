@@ -139,8 +139,9 @@ async fn fifty_labelled_issues_make_fifty_pull_requests_though_github_drops_answ
             let jobs = store.list().await.unwrap();
             let failed = jobs.iter().find(|job| job.state() == JobState::Failed);
             assert!(failed.is_none(), "{failed:?}");
-            let completed =
-                jobs.iter().filter(|job| job.state() == JobState::Completed && job.pull_request > 0);
+            let completed = jobs
+                .iter()
+                .filter(|job| job.state() == JobState::Completed && job.pull_request > 0);
             if completed.count() == ISSUES {
                 return;
             }
