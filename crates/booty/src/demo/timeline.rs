@@ -86,7 +86,7 @@ fn print(started: Instant, event: &Event) {
 /// The line of a test run's output that says most.
 fn failure(output: &str) -> Option<&str> {
     let lines = || output.lines().map(str::trim).filter(|line| !line.is_empty());
-    lines().find(|line| line.contains("Error:")).or_else(|| lines().last())
+    lines().find(|line| line.contains("Error:")).or_else(|| lines().next_back())
 }
 
 /// One line of the timeline.
