@@ -7,8 +7,14 @@ use booty_service::{supervisor::ChildSpec, variables};
 /// The services that `booty up` and `booty demo` run, in the order of their admin ports.
 pub(crate) const SERVICES: [&str; 3] = ["ingress", "builder", "forge"];
 
-/// How to run one service with its own part of `settings`, and of this process's environment where
-/// `inherit` says so.
+/// This process's environment, without what is not UTF-8: no setting of ours is.
+pub(crate) fn environment() -> BTreeMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+/// How to run one service with its own part of `settings`.
 pub(crate) fn spec(
     program: PathBuf,
     service: &str,
@@ -22,7 +28,8 @@ pub(crate) fn spec(
         .collect();
     env.insert("BOOTY_SUPERVISED".to_owned(), "1".to_owned());
     // One process of this name runs at a time, so it may take its own leases over after a crash.
-    let instance = settings.get("BOOTY_INSTANCE").map_or("up", String::as_str);
-    env.insert("BOOTY_INSTANCE".to_owned(), format!("{instance}-{service}"));
+    if let Some(instance) = settings.get("BOOTY_INSTANCE") {
+        env.insert("BOOTY_INSTANCE".to_owned(), format!("{instance}-{service}"));
+    }
     ChildSpec { name: service.to_owned(), program, args: vec![service.to_owned()], env, log }
 }

@@ -17,14 +17,14 @@ pub(crate) async fn run(args: JobsArgs) -> anyhow::Result<Exit> {
     let mut env = Env::from_process();
     let settings = common::bus(&mut env, "booty-jobs");
     env.finish()?;
-    let url = settings.url.clone();
     let limit = settings.request_timeout;
     let bus = Bus::connect(settings).await?;
     tokio::time::timeout(limit, bus.client().flush())
         .await
         .ok()
         .and_then(Result::ok)
-        .with_context(|| format!("no NATS server answers at {url}; set NATS_URL"))?;
+        // Not the URL itself: it may hold a password.
+        .context("no NATS server answers; is it running, and is NATS_URL right?")?;
     let store = JobStore::new(&bus);
 
     let mut out = std::io::stdout().lock();

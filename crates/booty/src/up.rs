@@ -1,6 +1,10 @@
 //! `booty up`: every service, supervised, and a NATS server of its own when none is named.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 use booty_bus::local::{self, LocalServer, LocalServerSettings};
@@ -29,8 +33,13 @@ pub(crate) async fn run() -> anyhow::Result<Exit> {
     let telemetry = booty_telemetry::init(&telemetry)?;
     let shutdown = signals::shutdown(false)?;
 
-    let mut settings: BTreeMap<String, String> = std::env::vars().collect();
+    let mut settings = children::environment();
     settings.insert("BOOTY_DATA_DIR".to_owned(), data_dir.display().to_string());
+    let instance = match settings.get("BOOTY_INSTANCE") {
+        Some(given) => given.clone(),
+        None => instance_of(&data_dir).context("the name of this installation can't be kept")?,
+    };
+    settings.insert("BOOTY_INSTANCE".to_owned(), instance);
     let broker = match given {
         Some(_) => None,
         None => Some(start_broker(data_dir.join("nats"), &mut settings).await?),
@@ -61,6 +70,22 @@ pub(crate) async fn run() -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
+/// A name of this installation's own, kept in its data directory: under it, a service that is started
+/// again takes its own leases over at once. Two installations on one broker must not share it.
+fn instance_of(data_dir: &Path) -> std::io::Result<String> {
+    let path = data_dir.join("instance");
+    match std::fs::read_to_string(&path) {
+        Ok(known) if !known.trim().is_empty() => return Ok(known.trim().to_owned()),
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    std::fs::create_dir_all(data_dir)?;
+    let new = format!("up-{:016x}", rand::random::<u64>());
+    std::fs::write(&path, &new)?;
+    Ok(new)
+}
+
 async fn start_broker(
     data_dir: PathBuf,
     settings: &mut BTreeMap<String, String>,
@@ -73,4 +98,15 @@ async fn start_broker(
     settings.insert("NATS_MONITOR_URL".to_owned(), server.monitor_url());
     tracing::info!(event = "broker_started", url = server.url(), "nats-server is up");
     Ok(server)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn an_installation_keeps_its_name_and_shares_it_with_no_other() {
+        let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let name = super::instance_of(one.path()).unwrap();
+        assert_eq!(super::instance_of(one.path()).unwrap(), name);
+        assert_ne!(super::instance_of(other.path()).unwrap(), name);
+    }
 }

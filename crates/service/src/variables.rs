@@ -100,7 +100,7 @@ pub const VARIABLES: &[Variable] = &[
         "ADMIN_ADDR",
         "127.0.0.1:9090 (ingress), :9091 (builder), :9092 (forge)",
         For::Only(&["ingress", "builder", "forge"]),
-        "`/health`, `/ready`, `/metrics`, `/jobs`. Never public. `booty up` takes a port and counts up from it, one port a service.",
+        "`/health`, `/ready`, `/jobs`, and ingress's `/metrics`. Never public. `booty up` takes a port and counts up from it, one port a service.",
     ),
     // Ingress
     secret(
@@ -184,7 +184,7 @@ pub const VARIABLES: &[Variable] = &[
         "BOOTY_SANDBOX",
         "bwrap",
         BUILDER,
-        "`bwrap`, or `none`: repository code then runs without isolation, which every job says.",
+        "The bubblewrap program, by name or path; or `none`: repository code then runs without isolation, which every job says.",
     ),
     variable(
         "BOOTY_SANDBOX_RO",

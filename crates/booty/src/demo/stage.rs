@@ -73,9 +73,8 @@ impl Stage {
         let logs = folder.join("logs");
         std::fs::create_dir_all(&logs)?;
 
-        let mut settings: BTreeMap<String, String> = std::env::vars()
-            .filter(|(name, _)| !name.starts_with("OTEL_") && !is_ours(name))
-            .collect();
+        let mut settings = children::environment();
+        settings.retain(|name, _| !name.starts_with("OTEL_") && !is_ours(name));
         let mut set = |name: &str, value: String| settings.insert(name.to_owned(), value);
         set("NATS_URL", server.url());
         set("NATS_MONITOR_URL", server.monitor_url());
