@@ -122,7 +122,8 @@ fn labelled_issue(rules: &Rules, body: &Envelope<'_>) -> Result<IssueNumber, Unw
     let issue = body.issue.value().ok_or(Ignored(reason::NO_ISSUE))?;
     let number = IssueNumber::new(issue.number).ok_or(Malformed("the issue's number is 0"))?;
     let label = body.label.value().and_then(|label| label.name.as_deref());
-    if label.ok_or(Ignored(reason::NO_LABEL))? != rules.trigger_label {
+    // GitHub's label names ignore case.
+    if !label.ok_or(Ignored(reason::NO_LABEL))?.eq_ignore_ascii_case(&rules.trigger_label) {
         return Err(Ignored(reason::LABEL));
     }
     allowed(rules, body)?;
@@ -215,6 +216,7 @@ mod tests {
     #[case::other_action(&[("labeled", "unlabeled")], "ignore event")]
     #[case::unknown_action(&[("labeled", "beamed")], "ignore event")]
     #[case::action_twice(&[("\"action\":\"labeled\"", "\"action\":\"opened\",\"action\":\"labeled\"")], "refuse not_json")]
+    #[case::label_in_other_case(&[("agent:builder", "Agent:Builder")], "accept 7-d-1")]
     #[case::other_label(&[("agent:builder", "bug")], "ignore label")]
     #[case::other_label_of_a_stranger(&[("agent:builder", "bug"), ("Octo/", "evil/")], "ignore label")]
     #[case::deleted_label(&[(r#"{"name":"agent:builder"}"#, "null")], "ignore no_label")]
