@@ -13,7 +13,7 @@ setup: ## Bring nats-server and bubblewrap when they are missing
 	@scripts/setup.sh
 
 build: ## Build the booty program (target/debug/booty)
-	@cargo build --quiet -p booty
+	@cargo build -p booty
 
 demo: setup build ## A labelled issue becomes a draft pull request, here, with no account; CHAOS=1 kills processes on the way
 	@$(BOOTY) demo $(if $(filter-out 0,$(CHAOS)),--chaos)
@@ -33,7 +33,7 @@ docs: build ## Write the generated parts of docs/ anew
 	@$(BOOTY) docs configuration > docs/CONFIGURATION.md
 
 bench: setup ## Measure ingress side by side with a probe that only checks the HMAC and publishes
-	cargo run --release --quiet -p booty-ingress --example bench
+	cargo run --release -p booty-ingress --example bench
 
 contract: ## Check the simulator's traffic against GitHub's published OpenAPI (needs npm and pip)
 	@crates/sim/contract/run .tools/contract
