@@ -6,14 +6,17 @@ use super::comment::post;
 use crate::{labels, outcome::Stop, work::Work};
 
 pub(super) async fn apply(work: &mut Work<'_>, write: &IssueOutcome) -> Result<(), Stop> {
+    say(work, write, &write.comment).await
+}
+
+/// The same with a text of its own. Only a pull request's outcome has placeholders: any other text
+/// may quote what people wrote, and stays as it is.
+pub(super) async fn say(work: &mut Work<'_>, write: &IssueOutcome, text: &str) -> Result<(), Stop> {
     if !labels::is_outcome(&write.label) {
         let why = format!("{:?} is not one of Booty's outcome labels", write.label);
         return Err(Stop::failed("invalid", why));
     }
     let wanted = std::slice::from_ref(&write.label);
     labels::set(work, write.issue, wanted, labels::is_outcome).await?;
-    let state = &work.record.state;
-    let text =
-        write.comment.replace("{number}", &state.number.to_string()).replace("{url}", &state.url);
-    post(work, write.issue, &text).await.map(drop)
+    post(work, write.issue, text).await.map(drop)
 }

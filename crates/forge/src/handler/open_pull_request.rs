@@ -29,14 +29,18 @@ pub(super) async fn apply(work: &mut Work<'_>, write: &OpenPullRequest) -> Resul
     let sha = commit::make(work, write).await?;
     let branch = branch::point(work, &write.branch, &sha).await?;
     let made = open(work, write, &branch).await?;
-    (work.record.state.number, work.record.state.url) = (made.id, made.url);
+    (work.record.state.number, work.record.state.url) = (made.id, made.url.clone());
     let mut wanted = write.labels.clone();
     if work.record.step(NO_DRAFTS).is_some() {
         wanted.push(labels::DRAFT.to_owned());
     }
     labels::add(work, made.id, &wanted).await?;
     match &write.outcome {
-        Some(outcome) => issue_outcome::apply(work, outcome).await,
+        Some(outcome) => {
+            let number = made.id.to_string();
+            let text = outcome.comment.replace("{number}", &number).replace("{url}", &made.url);
+            issue_outcome::say(work, outcome, &text).await
+        }
         None => Ok(()),
     }
 }
