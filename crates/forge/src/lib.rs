@@ -36,11 +36,11 @@ use crate::{
     writer::Role,
 };
 
-/// The role of the one writer under a personal token; an App has one per installation.
-const WRITER_KEY: &str = "writer.token";
-
 /// How often GitHub is asked who the token belongs to, while it does not answer.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
+
+/// How long giving the role back may take.
+const ROLE_GRACE: Duration = Duration::from_secs(3);
 
 /// What a forge does at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,18 +101,23 @@ impl App {
     /// When GitHub does not take the token, or a lane can't go on.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
         let Some(login) = self.identify(&shutdown).await? else { return Ok(()) };
+        let key = writer::key(&login);
         let (ttl, holder) = (self.core.settings.lease, &self.core.settings.holder);
         while !shutdown.is_cancelled() {
             self.status.send_replace(Status::Standby);
-            let taken = writer::acquire(&self.core.bus, WRITER_KEY, holder, ttl, &shutdown).await;
+            let taken = writer::acquire(&self.core.bus, &key, holder, ttl, &shutdown).await;
             let Some(lease) = taken else { break };
             tracing::info!(login = &*login, token = lease.token, "is the writer");
             let end = CancellationToken::new();
-            let (role, keeper) = writer::keep(lease, ttl, end.clone());
+            let (role, mut keeper) = writer::keep(lease, ttl, end.clone());
             self.status.send_replace(Status::Writing);
             let written = self.write(&login, role, &shutdown).await;
             end.cancel();
-            keeper.await?;
+            // The bus may be away; the role is free after its deadline anyway.
+            match tokio::time::timeout(ROLE_GRACE, &mut keeper).await {
+                Ok(ended) => ended?,
+                Err(_) => keeper.abort(),
+            }
             written?;
         }
         Ok(())
@@ -121,7 +126,11 @@ impl App {
     /// Whose token it is; `None` at shutdown.
     async fn identify(&self, shutdown: &CancellationToken) -> Result<Option<Arc<str>>, Error> {
         loop {
-            let pause = match self.core.github.current_user().await {
+            let answer = tokio::select! {
+                () = shutdown.cancelled() => return Ok(None),
+                answer = self.core.github.current_user() => answer,
+            };
+            let pause = match answer {
                 Ok(user) => return Ok(Some(user.login.into())),
                 Err(error) => match error.kind() {
                     Kind::FailFast => return Err(Error::Token(error)),

@@ -72,7 +72,8 @@ impl Settings {
             pace: PaceSettings::default(),
             patience: Duration::from_secs(10),
             holder: "forge".to_owned(),
-            shutdown_grace: Duration::from_secs(25),
+            // With what the loops and the role take afterwards everything ends within 25 s.
+            shutdown_grace: Duration::from_secs(16),
             clock: Utc::now,
         }
     }

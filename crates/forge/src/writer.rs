@@ -13,6 +13,9 @@ use tokio_util::sync::CancellationToken;
 const ASK_AGAIN_MIN: Duration = Duration::from_millis(100);
 const ASK_AGAIN_MAX: Duration = Duration::from_secs(5);
 
+/// What a login that had to be encoded starts with.
+const ENCODED: &str = "x--";
+
 /// The writer's role, for as long as its lease is renewed.
 #[derive(Clone)]
 pub(crate) struct Role {
@@ -71,6 +74,18 @@ impl Gate<'_> {
     }
 }
 
+/// The role of the one writer under an account. Logins ignore case; what is not of GitHub's alphabet
+/// is written as the hexadecimal of its bytes, because a dot or star would be another key.
+pub(crate) fn key(login: &str) -> String {
+    let login = login.to_ascii_lowercase();
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    if !login.is_empty() && login.bytes().all(is_plain) && !login.starts_with(ENCODED) {
+        format!("writer.{login}")
+    } else {
+        format!("writer.{ENCODED}{}", hex::encode(login))
+    }
+}
+
 /// Waits until the role is ours; `None` at shutdown.
 pub(crate) async fn acquire(
     bus: &Bus,
@@ -81,7 +96,11 @@ pub(crate) async fn acquire(
 ) -> Option<Lease> {
     let leases = bus.leases();
     loop {
-        let pause = match leases.acquire(key, holder, ttl).await {
+        let acquired = tokio::select! {
+            () = shutdown.cancelled() => return None,
+            acquired = leases.acquire(key, holder, ttl) => acquired,
+        };
+        let pause = match acquired {
             Ok(Acquire::Taken(lease)) => return Some(lease),
             Ok(Acquire::Held { by, .. }) => {
                 tracing::debug!(holder = by, "standing by: another forge is the writer");
@@ -127,4 +146,19 @@ pub(crate) fn keep(
         }
     });
     (role, keeper)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::key;
+
+    #[test]
+    fn each_account_has_a_key_of_its_own() {
+        assert_eq!(key("Booty-Bot"), "writer.booty-bot");
+        assert_eq!(key("booty-bot"), key("BOOTY-BOT"));
+        assert_eq!(key("a[bot]"), "writer.x--615b626f745d");
+        assert_ne!(key("x--615b626f745d"), key("a[bot]"));
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+        assert!(key("*.>é").bytes().all(plain) && key("*.>é").matches('.').count() == 1);
+    }
 }
