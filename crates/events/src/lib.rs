@@ -3,6 +3,7 @@
 pub mod bucket;
 pub mod header;
 pub mod id;
+pub mod label;
 pub mod stream;
 pub mod subject;
 mod token;
