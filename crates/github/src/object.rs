@@ -124,6 +124,24 @@ pub struct Tip {
     /// `owner:branch`.
     #[serde(default)]
     pub label: Option<String>,
+    /// Where the branch is; `None` when its fork was deleted.
+    #[serde(default)]
+    pub repo: Option<TipRepository>,
+}
+
+impl Tip {
+    /// Whether the branch is in this repository, and not in a fork, where anybody may name a branch
+    /// as they like.
+    pub fn is_in(&self, full_name: &str) -> bool {
+        self.repo.as_ref().is_some_and(|repo| repo.full_name.eq_ignore_ascii_case(full_name))
+    }
+}
+
+/// The repository of a [`Tip`].
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[allow(missing_docs)]
+pub struct TipRepository {
+    pub full_name: String,
 }
 
 /// A comment on an issue or pull request.
@@ -212,4 +230,24 @@ pub struct CommitText {
     #[serde(default)]
     pub message: String,
     pub tree: Sha,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_branch_of_a_fork_is_not_in_the_repository() {
+        for (repo, expected) in [
+            (r#"{"full_name":"Octo/Calc"}"#, true),
+            (r#"{"full_name":"mallory/calc"}"#, false),
+            ("null", false),
+        ] {
+            let tip = format!(r#"{{"ref":"agent/issue-7","sha":"a","repo":{repo}}}"#);
+            let tip: Tip = serde_json::from_str(&tip).unwrap();
+            assert_eq!(tip.is_in("octo/calc"), expected, "{repo}");
+        }
+        let without: Tip = serde_json::from_str(r#"{"ref":"b","sha":"a"}"#).unwrap();
+        assert!(!without.is_in("octo/calc"));
+    }
 }
