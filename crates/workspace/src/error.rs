@@ -1,6 +1,6 @@
 //! The one error of this crate.
 
-use std::{io, path::PathBuf};
+use std::{io, path::PathBuf, time::Duration};
 
 /// Why there is no checkout, or no change set.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +34,13 @@ pub enum Error {
         /// What lies below, when there is something.
         #[source]
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+    /// The remote answered, but not everything within the time that a fetch may take. The same remote
+    /// may never be quicker, so whoever tries again has to count.
+    #[error("the fetch was not done within the {} s that it may take", limit.as_secs_f32())]
+    TimedOut {
+        /// The bound.
+        limit: Duration,
     },
     /// More of something than the settings allow.
     #[error("too large: {found} {what}, the limit is {limit}")]
@@ -94,6 +101,7 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Network { .. }
+            | Self::TimedOut { .. }
             | Self::Busy { .. }
             | Self::Io { .. }
             | Self::Cancelled

@@ -252,11 +252,7 @@ impl Mirrors {
             return Err(if terms.cancel.is_cancelled() {
                 Error::Cancelled.into()
             } else {
-                Error::Network {
-                    what: "it took longer than the fetch may take".into(),
-                    source: None,
-                }
-                .into()
+                Error::TimedOut { limit: terms.limit }.into()
             });
         }
         result

@@ -65,6 +65,8 @@ impl Clients {
 pub(crate) struct Terms {
     pub(crate) cancel: CancellationToken,
     pub(crate) deadline: Instant,
+    /// What the deadline was made from.
+    pub(crate) limit: Duration,
     /// Bytes that may arrive.
     pub(crate) download_bytes: u64,
     pub(crate) runtime: Handle,
@@ -146,10 +148,9 @@ impl Shared {
             tokio::select! {
                 biased;
                 () = terms.cancel.cancelled() => Err(Error::Cancelled),
-                () = tokio::time::sleep_until(terms.deadline) => Err(Error::Network {
-                    what: "it took longer than the fetch may take".into(),
-                    source: None,
-                }),
+                () = tokio::time::sleep_until(terms.deadline) => {
+                    Err(Error::TimedOut { limit: terms.limit })
+                }
                 result = work => result.map_err(|error| Error::Network {
                     what: "no answer".into(),
                     // Addresses may hold what is nobody's business.

@@ -82,6 +82,7 @@ impl Workspaces {
         let terms = Terms {
             cancel,
             deadline: Instant::now() + shared.fetch_timeout,
+            limit: shared.fetch_timeout,
             download_bytes: shared.download_bytes,
             runtime: Handle::current(),
         };

@@ -242,7 +242,7 @@ async fn a_silent_remote_ends_at_the_deadline_and_at_the_job_s_end() {
 
     world.fetch_timeout = Duration::from_millis(300);
     let error = world.checkout(&world.open(), "late").await.unwrap_err();
-    assert!(matches!(error, Error::Network { .. }) && error.is_retryable(), "{error:?}");
+    assert!(matches!(error, Error::TimedOut { .. }) && error.is_retryable(), "{error:?}");
     world.fetch_timeout = Duration::from_secs(60);
     world.server.set(Fault::None);
     let checkout = world.checkout(&world.open(), "fine").await.unwrap();
