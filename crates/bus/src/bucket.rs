@@ -3,6 +3,8 @@
 //! Written on the bucket's stream itself, so that a write carries a message id: asked again after a
 //! lost answer, the server recognises it instead of reporting a conflict with ourselves.
 
+use std::time::Duration;
+
 use async_nats::jetstream;
 use booty_events::bucket::BucketDefinition;
 use bytes::Bytes;
@@ -22,6 +24,7 @@ use crate::{
 const TRIES: u32 = 3;
 const OPERATION: &str = "KV-Operation";
 const DELETED: &str = "DEL";
+const TTL: &str = "Nats-TTL";
 
 /// A key-value bucket.
 #[derive(Debug, Clone)]
@@ -29,6 +32,10 @@ pub struct Bucket {
     bus: Bus,
     name: &'static str,
     stream: String,
+    /// How long delete markers are kept.
+    past_age: Option<Duration>,
+    /// How long values are kept.
+    ttl: Option<Duration>,
 }
 
 /// What a key holds.
@@ -55,7 +62,19 @@ pub enum BucketError {
 
 impl Bucket {
     pub(crate) fn new(bus: Bus, definition: &BucketDefinition) -> Self {
-        Self { bus, name: definition.name, stream: stream_name(definition) }
+        Self {
+            bus,
+            name: definition.name,
+            stream: stream_name(definition),
+            past_age: definition.past_age,
+            ttl: None,
+        }
+    }
+
+    /// The same bucket for values that are dropped [`BucketDefinition::past_age`] after they were
+    /// written: each write begins anew, and one without this ends it.
+    pub(crate) fn passing(&self) -> Self {
+        Self { ttl: self.past_age, ..self.clone() }
     }
 
     /// What the key holds.
@@ -75,11 +94,11 @@ impl Bucket {
     /// # Errors
     /// [`BucketError::Conflict`] when it has one.
     pub async fn create(&self, key: &str, value: Bytes) -> Result<u64, BucketError> {
-        match self.write(key, value.clone(), 0, &Headers::new()).await {
+        match self.write(key, value.clone(), 0, &self.value_headers()).await {
             Err(BucketError::Conflict) => match self.newest(key).await? {
                 // A deleted key keeps its marker, and the marker has a revision.
                 Some(marker) if is_marker(&marker) => {
-                    self.write(key, value, marker.sequence, &Headers::new()).await
+                    self.write(key, value, marker.sequence, &self.value_headers()).await
                 }
                 _ => Err(BucketError::Conflict),
             },
@@ -92,7 +111,7 @@ impl Bucket {
     /// # Errors
     /// [`BucketError::Conflict`] when it is at another.
     pub async fn update(&self, key: &str, value: Bytes, revision: u64) -> Result<u64, BucketError> {
-        self.write(key, value, revision, &Headers::new()).await
+        self.write(key, value, revision, &self.value_headers()).await
     }
 
     /// Deletes a key that is at `revision`.
@@ -100,7 +119,8 @@ impl Bucket {
     /// # Errors
     /// [`BucketError::Conflict`] when it is at another.
     pub async fn delete(&self, key: &str, revision: u64) -> Result<(), BucketError> {
-        let headers = [(OPERATION, DELETED)].into_iter().collect();
+        let mut headers: Headers = [(OPERATION, DELETED)].into_iter().collect();
+        set_ttl(&mut headers, self.past_age);
         self.write(key, Bytes::new(), revision, &headers).await.map(drop)
     }
 
@@ -122,6 +142,12 @@ impl Bucket {
             .map_err(|e| unavailable(e.into()))?;
         let keys = store.keys().await.map_err(|e| unavailable(e.into()))?;
         Ok(keys.try_collect().await.map_err(|e| unavailable(e.into()))?)
+    }
+
+    fn value_headers(&self) -> Headers {
+        let mut headers = Headers::new();
+        set_ttl(&mut headers, self.ttl);
+        headers
     }
 
     async fn newest(&self, key: &str) -> Result<Option<Stored>, Error> {
@@ -178,6 +204,12 @@ impl Bucket {
 /// The stream behind a bucket.
 pub(crate) fn stream_name(definition: &BucketDefinition) -> String {
     format!("KV_{}", definition.name)
+}
+
+fn set_ttl(headers: &mut Headers, ttl: Option<Duration>) {
+    if let Some(ttl) = ttl {
+        headers.insert(TTL, format!("{}s", ttl.as_secs()));
+    }
 }
 
 fn is_marker(stored: &Stored) -> bool {

@@ -25,6 +25,8 @@ const MIN_SERVER: (u64, u64) = (2, 12);
 const DUPLICATE_WINDOW: std::time::Duration = std::time::Duration::from_secs(120);
 /// Room and time: more is safe, so a smaller value is raised and a larger one left to the operator.
 const GROWABLE: [&str; 2] = ["max_bytes", "max_age"];
+/// What a stream that an older version made lacks; switched on in place, which harms nothing in it.
+const SWITCHED_ON: &str = "allow_msg_ttl";
 /// Says nothing about what a stream keeps or refuses: left to the operator.
 const OPERATORS: [&str; 5] =
     ["description", "placement", "compression", "num_replicas", "duplicate_window"];
@@ -75,7 +77,7 @@ impl Bus {
         }
         let mut config = found;
         for field in raise {
-            info!(stream = name, field, from = %config[field], to = %wanted[field], "raising");
+            info!(stream = name, field, from = ?config.get(field), to = %wanted[field], "raising");
             config.insert(field.to_owned(), wanted[field].clone());
         }
         let doing = format!("update stream {name}");
@@ -196,6 +198,7 @@ fn bucket_config(definition: &BucketDefinition, max_bytes: Option<i64>) -> strea
         discard: stream::DiscardPolicy::New,
         max_age: definition.max_age.unwrap_or_default(),
         max_bytes: max_bytes.unwrap_or(definition.max_bytes),
+        allow_message_ttl: definition.past_age.is_some(),
         duplicate_window: DUPLICATE_WINDOW,
         allow_rollup: true,
         deny_delete: true,
@@ -224,6 +227,10 @@ fn compare(
     for difference in differences(wanted, found) {
         let field = difference.field.as_str();
         if OPERATORS.contains(&field) {
+            continue;
+        }
+        if field == SWITCHED_ON && wanted.get(field) == Some(&Value::Bool(true)) {
+            raise.push(SWITCHED_ON);
             continue;
         }
         match GROWABLE.iter().find(|growable| **growable == field) {
@@ -344,5 +351,10 @@ mod tests {
         let (raise, refused) = compare(&found, &wanted);
         assert!(raise.is_empty(), "nothing is ever made smaller");
         assert_eq!(refused.len(), 2);
+
+        let old = object(json!({"max_bytes": 1}));
+        let new = object(json!({"max_bytes": 1, "allow_msg_ttl": true}));
+        assert_eq!(compare(&new, &old), (vec!["allow_msg_ttl"], vec![]));
+        assert_eq!(compare(&old, &new).1.len(), 1, "where it is not ours, entries would vanish");
     }
 }

@@ -11,6 +11,9 @@ pub struct BucketDefinition {
     pub name: &'static str,
     /// How long a value is kept after its last change; `None`: for good.
     pub max_age: Option<Duration>,
+    /// How long what is over (a delete marker, a message's lease) is kept by a time to live of its
+    /// own; `None`: as long as everything else.
+    pub past_age: Option<Duration>,
     /// The most bytes it may hold.
     pub max_bytes: i64,
 }
@@ -21,20 +24,39 @@ const fn days(n: u64) -> Duration {
 const GIB: i64 = 1 << 30;
 
 /// The state of every job, by job id.
-pub const JOBS: BucketDefinition =
-    BucketDefinition { name: "booty_jobs", max_age: Some(days(30)), max_bytes: GIB };
+pub const JOBS: BucketDefinition = BucketDefinition {
+    name: "booty_jobs",
+    max_age: Some(days(30)),
+    past_age: None,
+    max_bytes: GIB,
+};
 
 /// Who holds which message or issue, until when, and with which fencing token.
-pub const LEASES: BucketDefinition =
-    BucketDefinition { name: "booty_leases", max_age: None, max_bytes: GIB };
+///
+/// What was not written for longer than any consumed stream keeps a message is about a message that is
+/// gone, and so is every effect that carries its token.
+pub const LEASES: BucketDefinition = BucketDefinition {
+    name: "booty_leases",
+    max_age: None,
+    past_age: Some(days(35)),
+    max_bytes: GIB,
+};
 
 /// Which delivery brought a body first, by the body's sha256. A day longer than the inbox.
-pub const BODIES: BucketDefinition =
-    BucketDefinition { name: "booty_bodies", max_age: Some(days(8)), max_bytes: GIB };
+pub const BODIES: BucketDefinition = BucketDefinition {
+    name: "booty_bodies",
+    max_age: Some(days(8)),
+    past_age: None,
+    max_bytes: GIB,
+};
 
 /// What forge intended and did, by effect id.
-pub const EFFECTS: BucketDefinition =
-    BucketDefinition { name: "booty_effects", max_age: Some(days(30)), max_bytes: GIB };
+pub const EFFECTS: BucketDefinition = BucketDefinition {
+    name: "booty_effects",
+    max_age: Some(days(30)),
+    past_age: None,
+    max_bytes: GIB,
+};
 
 /// All buckets.
 pub const ALL: [BucketDefinition; 4] = [JOBS, LEASES, BODIES, EFFECTS];
@@ -52,4 +74,17 @@ pub fn effect_key(effect: &EffectId) -> String {
 /// Key of the one active job that an issue may have, in [`LEASES`].
 pub fn issue_claim_key(repo: &RepoName, issue: IssueNumber) -> String {
     format!("issue.{}.{issue}", repo.token())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stream;
+
+    #[test]
+    fn a_lease_outlives_its_message() {
+        let consumed = [stream::INBOX, stream::EFFECTS, stream::EVENTS];
+        let longest = consumed.iter().map(|stream| stream.max_age.unwrap()).max();
+        assert!(LEASES.past_age > longest);
+    }
 }

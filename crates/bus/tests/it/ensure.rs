@@ -69,6 +69,20 @@ async fn a_field_changed_by_another_hand_is_named() {
 }
 
 #[tokio::test]
+async fn a_bucket_of_an_older_version_learns_to_drop_entries() {
+    let world = World::new().await;
+    let name = "KV_booty_leases";
+    let wanted = config(&world, name).await;
+    assert!(wanted.allow_message_ttl);
+    // The server never lets go of it again, so the older version's is made by hand.
+    world.bus.jetstream().delete_stream(name).await.unwrap();
+    let old = Config { allow_message_ttl: false, metadata: Default::default(), ..wanted };
+    world.bus.jetstream().create_stream(old).await.unwrap();
+    world.bus.ensure().await.unwrap();
+    assert!(config(&world, name).await.allow_message_ttl);
+}
+
+#[tokio::test]
 async fn room_and_age_are_raised_and_never_lowered() {
     let world = World::with_max_bytes(1 << 20).await;
     let mut less = config(&world, stream::INBOX.name).await;
