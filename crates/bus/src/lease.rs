@@ -109,7 +109,14 @@ impl Leases {
     /// # Errors
     /// The broker is not there or refuses.
     pub async fn acquire(&self, key: &str, holder: &str, ttl: Duration) -> Result<Acquire, Error> {
-        self.acquire_for(key, holder, ttl, None).await
+        match self.acquire_for(key, holder, ttl, None).await? {
+            Claim::Free(acquire) => Ok(acquire),
+            // Only said of a message.
+            Claim::Done => Err(Error::Unavailable {
+                doing: format!("acquire the lease {key}"),
+                source: "its message is done".into(),
+            }),
+        }
     }
 
     /// The token of the last acquisition; a writer whose token is smaller is stale.
@@ -141,15 +148,19 @@ impl Leases {
 
     /// [`Leases::acquire`] for a message. An entry about another message under the same key (the
     /// stream was made anew and counts from 1 again) is none.
+    ///
+    /// A message that is done is not acquired again: the token would grow, and what the message itself
+    /// asked for under the old one, and what is still under way, would be refused as stale.
     pub(crate) async fn acquire_for(
         &self,
         key: &str,
         holder: &str,
         ttl: Duration,
         work: Option<Work>,
-    ) -> Result<Acquire, Error> {
+    ) -> Result<Claim, Error> {
+        let bucket = self.bucket_for(work.as_ref());
         for _ in 0..ACQUIRE_TRIES {
-            let found = self.bucket.get(key).await.map_err(not_a_conflict)?;
+            let found = bucket.get(key).await.map_err(not_a_conflict)?;
             let now = self.bus.clock().now();
             let mut record = Record {
                 holder: holder.to_owned(),
@@ -163,11 +174,15 @@ impl Leases {
             if let Some(entry) = &found {
                 let before = read(key, entry)?;
                 if is_same(before.work.as_ref(), work.as_ref()) {
+                    let held = |by: String, until| Ok(Claim::Free(Acquire::Held { by, until }));
+                    if work.is_some() && before.is_done() {
+                        return Ok(Claim::Done);
+                    }
                     if !before.ended && before.holder != holder && before.until > now {
-                        return Ok(Acquire::Held { by: before.holder, until: before.until });
+                        return held(before.holder, before.until);
                     }
                     if let Some(until) = before.not_before(work.as_ref(), now) {
-                        return Ok(Acquire::Held { by: "nobody".to_owned(), until });
+                        return held("nobody".to_owned(), until);
                     }
                     record.inherit(before);
                 }
@@ -176,19 +191,19 @@ impl Leases {
             let deadline = Instant::now() + ttl;
             let bytes = record.to_bytes()?;
             let written = match &found {
-                None => self.bucket.create(key, bytes).await,
-                Some(entry) => self.bucket.update(key, bytes, entry.revision).await,
+                None => bucket.create(key, bytes).await,
+                Some(entry) => bucket.update(key, bytes, entry.revision).await,
             };
             match written {
                 Ok(revision) => {
-                    return Ok(Acquire::Taken(Lease {
+                    return Ok(Claim::Free(Acquire::Taken(Lease {
                         key: key.to_owned(),
                         token: revision,
                         revision,
                         deadline,
                         record,
                         leases: self.clone(),
-                    }));
+                    })));
                 }
                 Err(BucketError::Conflict) => {}
                 Err(BucketError::Other(error)) => return Err(error),
@@ -198,6 +213,11 @@ impl Leases {
             doing: format!("acquire the lease {key}"),
             source: "others keep writing it".into(),
         })
+    }
+
+    /// A message's entry is dropped long after the message; others stay for good.
+    fn bucket_for(&self, work: Option<&Work>) -> Bucket {
+        if work.is_some() { self.bucket.passing() } else { self.bucket.clone() }
     }
 
     /// The message that an entry is about, where its holder never ended it.
@@ -271,8 +291,9 @@ impl Lease {
     pub(crate) async fn write(&mut self, record: Record) -> Result<(), WriteError> {
         let record = Record { token: Some(self.token), ..record };
         let bytes = record.to_bytes().map_err(WriteError::Unknown)?;
+        let bucket = self.leases.bucket_for(record.work.as_ref());
         loop {
-            let written = self.leases.bucket.update(&self.key, bytes.clone(), self.revision).await;
+            let written = bucket.update(&self.key, bytes.clone(), self.revision).await;
             match written {
                 Ok(revision) => {
                     self.revision = revision;
@@ -303,6 +324,16 @@ impl Lease {
         self.revision = entry.revision;
         Ok(())
     }
+}
+
+/// What came of an acquisition for a message.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "it is taken apart where it is made")]
+pub(crate) enum Claim {
+    /// It is to be handled, by whom the answer says.
+    Free(Acquire),
+    /// It was handled; only its ack is missing. Nothing was written.
+    Done,
 }
 
 /// Why an entry was not written.
@@ -362,8 +393,15 @@ pub(crate) struct GivingUp {
     pub(crate) why: String,
     /// Whether the handler is to say the outcome outside.
     pub(crate) tell: bool,
-    /// How often that was begun.
+    /// How often that was begun without an answer: the worker died of it.
     pub(crate) tries: u32,
+    /// How often the handler answered that it could not.
+    #[serde(default)]
+    pub(crate) errors: u32,
+    /// Whether it is in the spool for certain: whoever empties the spool meanwhile finds it no second
+    /// time there.
+    #[serde(default)]
+    pub(crate) spooled: bool,
 }
 
 impl Record {
@@ -377,6 +415,10 @@ impl Record {
         if let (Some(work), Some(work_before)) = (&mut self.work, before.work) {
             work.state = work_before.state;
         }
+    }
+
+    fn is_done(&self) -> bool {
+        self.work.as_ref().is_some_and(|work| work.state == WorkState::Done)
     }
 
     /// Until when this message's retry has to wait yet.

@@ -2,7 +2,7 @@
 
 use std::{any::Any, sync::Arc, time::Duration};
 
-use async_nats::jetstream;
+use async_nats::jetstream::{self, AckKind};
 use tokio::{
     sync::OwnedSemaphorePermit,
     task::JoinHandle,
@@ -18,13 +18,13 @@ use super::{
 use crate::{
     error::Error,
     headers::Headers,
-    lease::{Acquire, GivingUp, Lease, Work, WorkState, WriteError},
+    lease::{Acquire, Claim, Lease, Work, WorkState, WriteError},
     stored::from_unix_nanos,
     trace,
 };
 
 /// How long a task that was aborted is waited for; one that blocks its thread never ends.
-const ABORT_GRACE: Duration = Duration::from_secs(1);
+const ABORT_GRACE: Duration = Duration::from_millis(300);
 const ACQUIRE_PAUSE: Duration = Duration::from_millis(200);
 
 /// How a handler's run ended.
@@ -52,8 +52,13 @@ impl<H: Handler> Worker<H> {
             Work { published, reply: reply.to_string(), not_before: None, state: WorkState::Open };
         let key = self.settings.lease_key(sequence);
         let mut lease = match self.acquire(&key, work).await {
-            Ok(Acquire::Taken(lease)) => lease,
-            Ok(Acquire::Held { by, until }) => {
+            Ok(Claim::Free(Acquire::Taken(lease))) => lease,
+            Ok(Claim::Done) => {
+                info!(lease = key, "was handled before, only its ack was lost");
+                self.answer(&answer, AckKind::Ack).await;
+                return;
+            }
+            Ok(Claim::Free(Acquire::Held { by, until })) => {
                 let left = (until - self.bus.clock().now()).to_std().unwrap_or_default();
                 info!(lease = key, by, %until, "is not free yet; handed back until then");
                 answer.nak(left.min(self.settings.lease).max(MIN_DELAY)).await;
@@ -98,13 +103,10 @@ impl<H: Handler> Worker<H> {
         span: &Span,
     ) {
         match lease.record.work.as_ref().map(|work| work.state.clone()) {
-            Some(WorkState::Done) => {
-                info!("was handled before, only its ack was lost");
-                self.confirm_done(lease, answer).await;
-            }
+            // What is done is never acquired.
+            Some(WorkState::Done) => self.answer(answer, AckKind::Ack).await,
             Some(WorkState::GivingUp(before)) => {
-                let giving_up = GivingUp { tries: before.tries + 1, ..before };
-                self.give_up(delivery, lease, answer, giving_up).await;
+                self.give_up(delivery, lease, answer, before).await;
             }
             Some(WorkState::Open) | None if lease.failures() >= self.settings.max_failures => {
                 let why = lease.record.last_error.clone().unwrap_or_default();
@@ -212,7 +214,7 @@ impl<H: Handler> Worker<H> {
     }
 
     /// Waits for a broker that is away as long as the lease could last.
-    async fn acquire(&self, key: &str, work: Work) -> Result<Acquire, Error> {
+    async fn acquire(&self, key: &str, work: Work) -> Result<Claim, Error> {
         let settings = &self.settings;
         let leases = self.bus.leases();
         let began = Instant::now();

@@ -64,20 +64,20 @@ impl<H: Handler> Worker<H> {
             }
             Verdict::Reject { reason, why } => {
                 lease.record.failures += 1;
-                let giving_up = GivingUp { reason, why: cut(why), tell: false, tries: 1 };
+                let giving_up = GivingUp { tell: false, reason, ..failed_too_often(cut(why)) };
                 self.give_up(delivery, lease, answer, giving_up).await;
             }
         }
     }
 
-    pub(super) async fn confirm_done(&self, lease: &mut Lease, answer: &Answer) {
+    async fn confirm_done(&self, lease: &mut Lease, answer: &Answer) {
         if self.write(lease, with_state(lease, true, WorkState::Done)).await.is_ok() {
             self.answer(answer, AckKind::Ack).await;
         }
     }
 
     /// The entry says until when, as well: a broker that was killed forgets a nak and delivers at once.
-    async fn write_and_nak(
+    pub(super) async fn write_and_nak(
         &self,
         lease: &mut Lease,
         mut record: Record,
@@ -196,7 +196,14 @@ impl Answer {
 }
 
 pub(super) fn failed_too_often(why: String) -> GivingUp {
-    GivingUp { reason: FAILED_TOO_OFTEN.to_owned(), why, tell: true, tries: 1 }
+    GivingUp {
+        reason: FAILED_TOO_OFTEN.to_owned(),
+        why,
+        tell: true,
+        tries: 0,
+        errors: 0,
+        spooled: false,
+    }
 }
 
 pub(super) fn with_state(lease: &Lease, ended: bool, state: WorkState) -> Record {
@@ -208,14 +215,14 @@ pub(super) fn with_state(lease: &Lease, ended: bool, state: WorkState) -> Record
 }
 
 /// ±20 %, so that what failed together does not come back together; the same for the same delivery.
-fn delay(after: Duration, delivery: &Delivery) -> Duration {
+pub(super) fn delay(after: Duration, delivery: &Delivery) -> Duration {
     let mut hash = DefaultHasher::new();
     (&delivery.stream, delivery.sequence, delivery.delivered).hash(&mut hash);
     let percent = 80 + u32::try_from(hash.finish() % 41).unwrap_or_default();
     (after * percent / 100).max(MIN_DELAY)
 }
 
-fn cut(mut text: String) -> String {
+pub(super) fn cut(mut text: String) -> String {
     if text.len() > MAX_ERROR_BYTES {
         let end = (0..=MAX_ERROR_BYTES).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
         text.truncate(end);

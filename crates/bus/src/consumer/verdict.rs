@@ -18,10 +18,15 @@ pub trait Handler: Send + Sync + 'static {
     async fn handle(&self, delivery: &Delivery) -> Verdict;
 
     /// The loop gives up after too many failures, and the message is in the spool: say the outcome
-    /// outside. Called once, or again after a crash in between; not after [`Verdict::Reject`], where
-    /// the handler itself knew best what to say.
-    async fn given_up(&self, delivery: &Delivery, why: &str) {
+    /// outside. Called until it succeeds (over more than an hour, at growing intervals, and a few times
+    /// only when the worker dies of it); not after [`Verdict::Reject`], where the handler itself knew
+    /// best what to say. It must end in two thirds of the lease, and bears being dropped.
+    ///
+    /// # Errors
+    /// It could not be said, and why. An error, a panic and too long a time are the same.
+    async fn given_up(&self, delivery: &Delivery, why: &str) -> Result<(), String> {
         let _ = (delivery, why);
+        Ok(())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Five failures, and what is left of a message then.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use async_nats::jetstream::stream::Config;
 use booty_bus::{Bus, Stored, Verdict};
@@ -157,6 +157,25 @@ async fn a_message_that_kills_its_worker_five_times_is_spooled_before_the_sixth(
     let why = "killed died while it held the lease";
     assert_eq!(entries[0].headers.get(header::SPOOL_ERROR), Some(why));
     assert_eq!(*running.script.told.lock().await, [why]);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn an_outcome_that_could_not_be_said_is_said_later() {
+    let world = World::new().await;
+    let mut settings = settings("w");
+    settings.max_failures = 1;
+    let running = Running::start(&world.bus, &settings, async |_| failing()).await;
+    running.script.untold.store(2, Ordering::SeqCst);
+    world.publish("a").await;
+    eventually("the first failure", async || running.script.untold.load(Ordering::SeqCst) < 2)
+        .await;
+    assert_eq!(world.bus.backlog(&settings).await.unwrap().unsettled, 1, "it is not let go");
+    eventually("it is gone", async || is_settled(&world.bus, &settings).await).await;
+    assert_eq!(running.script.untold.load(Ordering::SeqCst), 0);
+    assert_eq!(*running.script.told.lock().await, ["no\nluck"]);
+    assert_eq!(running.runs(), 1);
+    assert_eq!(spooled(&world.bus).await.len(), 1);
     running.stop().await;
 }
 

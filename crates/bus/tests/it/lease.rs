@@ -5,10 +5,11 @@ use std::{
     time::Duration,
 };
 
-use booty_bus::{Acquire, Bus, Clock, Lease, LeaseLost};
+use booty_bus::{Acquire, Bus, Clock, Lease, LeaseLost, Verdict};
+use booty_events::bucket::LEASES;
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::support::World;
+use crate::support::{Running, World, eventually, is_settled, settings};
 
 const TTL: Duration = Duration::from_secs(30);
 
@@ -129,4 +130,57 @@ async fn of_32_rivals_one_gets_it() {
     let taken = futures_util::future::join_all(rivals).await;
     let taken = taken.iter().filter(|r| matches!(r.as_ref().unwrap(), Acquire::Taken(_))).count();
     assert_eq!(taken, 1);
+}
+
+async fn ttl(world: &World, key: &str) -> Option<String> {
+    let subject = format!("$KV.booty_leases.{key}");
+    let stored = world.bus.last_message("KV_booty_leases", &subject).await.unwrap().unwrap();
+    stored.headers.get("Nats-TTL").map(str::to_owned)
+}
+
+#[tokio::test]
+async fn a_messages_entry_is_dropped_long_after_the_message_and_no_other_is() {
+    let world = World::new().await;
+    let settings = settings("w");
+    let mut running = Running::start(&world.bus, &settings, async |_| Verdict::Done).await;
+    world.publish("a").await;
+    let key = running.next().await.lease_key;
+    let days_35 = Some("3024000s".to_owned());
+    assert_eq!(ttl(&world, &key).await, days_35, "in hand");
+    eventually("it is acked", async || is_settled(&world.bus, &settings).await).await;
+    assert_eq!(ttl(&world, &key).await, days_35, "done");
+    running.stop().await;
+
+    let lease = take(&world.bus, "k", "a").await;
+    assert_eq!(ttl(&world, "k").await, None);
+    lease.release().await.unwrap();
+    assert_eq!(ttl(&world, "k").await, None);
+
+    let bucket = world.bus.bucket(&LEASES);
+    let revision = bucket.create("claim", "x".into()).await.unwrap();
+    bucket.delete("claim", revision).await.unwrap();
+    assert_eq!(ttl(&world, "claim").await, days_35, "a delete marker goes as well");
+}
+
+#[tokio::test]
+async fn the_broker_drops_an_entry_by_its_last_write() {
+    let mut world = World::new().await;
+    let bucket = world.bus.bucket(&LEASES);
+    let passing = async_nats::HeaderMap::from_iter([(
+        "Nats-TTL".parse::<async_nats::HeaderName>().unwrap(),
+        "1s".parse::<async_nats::HeaderValue>().unwrap(),
+    )]);
+    let mut revisions = Vec::new();
+    for key in ["kept", "passing"] {
+        let subject = format!("$KV.booty_leases.{key}");
+        let sent = world.bus.jetstream().publish_with_headers(subject, passing.clone(), "v".into());
+        revisions.push(sent.await.unwrap().await.unwrap().sequence);
+    }
+    bucket.update("kept", "w".into(), revisions[0]).await.unwrap();
+    world.server.kill9().await.unwrap();
+    world.server.restart().await.unwrap();
+    eventually("it is dropped", async || matches!(bucket.get("passing").await, Ok(None))).await;
+    assert!(bucket.get("kept").await.unwrap().is_some(), "its last write lives on");
+    let anew = bucket.create("passing", "v".into()).await.unwrap();
+    assert!(anew > revisions[1], "tokens grow all the same");
 }

@@ -133,6 +133,8 @@ pub(crate) struct Script {
     body: Box<Body>,
     seen: mpsc::UnboundedSender<Delivery>,
     pub(crate) told: Mutex<Vec<String>>,
+    /// How often `given_up` fails yet.
+    pub(crate) untold: AtomicU32,
     pub(crate) runs: AtomicU32,
 }
 
@@ -144,8 +146,13 @@ impl Handler for Script {
         (self.body)(delivery.clone()).await
     }
 
-    async fn given_up(&self, _delivery: &Delivery, why: &str) {
+    async fn given_up(&self, _delivery: &Delivery, why: &str) -> Result<(), String> {
+        let takes_one = |left: u32| left.checked_sub(1);
+        if self.untold.fetch_update(Ordering::SeqCst, Ordering::SeqCst, takes_one).is_ok() {
+            return Err("nobody listens".to_owned());
+        }
         self.told.lock().await.push(why.to_owned());
+        Ok(())
     }
 }
 
@@ -168,6 +175,7 @@ impl Running {
             body: Box::new(move |delivery| Box::pin(body(delivery))),
             seen,
             told: Mutex::default(),
+            untold: AtomicU32::new(0),
             runs: AtomicU32::new(0),
         });
         ensure_consumer(bus, settings).await.expect("a durable");
