@@ -9,12 +9,16 @@ mod verdict;
 
 use std::{
     collections::HashMap,
+    pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use booty_events::Service;
-use tokio::sync::{Semaphore, watch};
+use tokio::{
+    sync::{Semaphore, watch},
+    time::{Instant, timeout_at},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{error, info, warn};
 
@@ -28,7 +32,11 @@ use crate::{connect::Bus, error::Error};
 /// How long a handler may go on after it was told to stop.
 const STOP_GRACE: Duration = Duration::from_secs(2);
 /// How long the last answers to the broker may take at a shutdown, after the handlers have ended.
-const LAST_ANSWERS: Duration = Duration::from_secs(3);
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
+/// How long a loop may go on after its shutdown's grace, whatever its handlers and the broker do.
+const END_GRACE: Duration = STOP_GRACE.saturating_add(LAST_ANSWERS);
+/// How long a shutdown waits for the pull's end, which gives back what has just arrived.
+const PULL_GRACE: Duration = Duration::from_millis(500);
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
 /// A message without a verdict for so long is an alarm.
@@ -58,7 +66,8 @@ pub struct ConsumerSettings {
     /// Who works here. A process that is started again under the same name goes on at once with what
     /// it held; two living ones must never share a name.
     pub holder: String,
-    /// How long a shutdown waits for what is in hand. 25 s.
+    /// How long a shutdown waits for what is in hand. Three seconds later the loop has ended in any
+    /// case, so choose it that much, and some more, shorter than what stops the process. 25 s.
     pub shutdown_grace: Duration,
 }
 
@@ -115,10 +124,25 @@ pub async fn consume<H: Handler>(
         settings,
         handler,
     });
-    durable::reclaim(&worker.bus, &worker.settings, &consumer).await;
+    tokio::select! {
+        () = shutdown.cancelled() => return Ok(()),
+        () = durable::reclaim(&worker.bus, &worker.settings, &consumer) => {}
+    }
     worker.tasks.spawn(watch_age(worker.bus.clone(), worker.settings.clone(), shutdown.clone()));
-    worker.pull_until(consumer, &shutdown).await;
-    worker.end().await;
+    let shut_down_at;
+    {
+        let mut pulling = pin!(worker.pull_until(consumer, &shutdown));
+        let is_over = tokio::select! {
+            biased;
+            () = shutdown.cancelled() => false,
+            () = &mut pulling => true,
+        };
+        shut_down_at = Instant::now();
+        if !is_over && timeout_at(shut_down_at + PULL_GRACE, pulling).await.is_err() {
+            warn!(durable = worker.settings.durable, "the pull did not end");
+        }
+    }
+    worker.end(shut_down_at + worker.settings.shutdown_grace).await;
     Ok(())
 }
 
@@ -135,18 +159,16 @@ pub(crate) struct Worker<H> {
 }
 
 impl<H: Handler> Worker<H> {
-    async fn end(&self) {
+    async fn end(&self, grace_over: Instant) {
         let durable = &self.settings.durable;
         self.tasks.close();
         info!(durable, in_hand = self.in_hand.len(), "pulls no more");
-        if tokio::time::timeout(self.settings.shutdown_grace, self.tasks.wait()).await.is_ok() {
+        if timeout_at(grace_over, self.tasks.wait()).await.is_ok() {
             return;
         }
         info!(durable, in_hand = self.in_hand.len(), "hands back what is not finished");
         self.stop_all.cancel();
-        // Each task waits for its own handler and for its own answer; this only bounds the sum.
-        let all = STOP_GRACE + LAST_ANSWERS + LAST_ANSWERS;
-        if tokio::time::timeout(all, self.tasks.wait()).await.is_err() {
+        if timeout_at(grace_over + END_GRACE, self.tasks.wait()).await.is_err() {
             warn!(durable, in_hand = self.in_hand.len(), "left: their leases will run out");
         }
     }

@@ -10,8 +10,11 @@ use std::{
 };
 
 use booty_bus::{Acquire, Verdict};
-use booty_events::{Service, header, stream, subject};
-use tokio::sync::{Notify, Semaphore};
+use booty_events::{Service, bucket, header, stream, subject};
+use tokio::{
+    sync::{Notify, Semaphore},
+    time::Instant,
+};
 
 use crate::support::{Running, World, eventually, inbox, is_settled, outgoing, settings, soon};
 
@@ -282,6 +285,23 @@ async fn a_shutdown_hands_back_what_does_not_end() {
 }
 
 #[tokio::test]
+async fn a_shutdown_ends_three_seconds_after_its_grace_whatever_happens() {
+    let mut world = World::new().await;
+    let mut settings = settings("w");
+    settings.shutdown_grace = Duration::from_millis(50);
+    world.publish("deaf").await;
+    let mut running =
+        Running::start(&world.bus, &settings, async |_| std::future::pending().await).await;
+    running.next().await;
+    world.server.kill9().await.unwrap();
+    let began = Instant::now();
+    running.stop().await;
+    let took = began.elapsed();
+    // A second for a busy machine.
+    assert!(took < settings.shutdown_grace + Duration::from_secs(4), "{took:?}");
+}
+
+#[tokio::test]
 async fn a_replay_goes_to_its_service_under_the_first_subject() {
     let world = World::new().await;
     let settings = settings("w");
@@ -321,6 +341,29 @@ async fn a_stream_that_was_made_anew_is_not_taken_for_the_old() {
     let mut running = Running::start(&world.bus, &settings, async |_| Verdict::Done).await;
     let delivery = running.next().await;
     assert_eq!((delivery.sequence, &delivery.payload[..]), (1, &b"b"[..]));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_message_that_is_done_is_acked_again_and_its_token_stays() {
+    let world = World::new().await;
+    let settings = settings("w");
+    let mut running = Running::start(&world.bus, &settings, async |_| Verdict::Done).await;
+    world.publish("a").await;
+    let delivery = running.next().await;
+    eventually("it is acked", async || is_settled(&world.bus, &settings).await).await;
+    let leases = world.bus.bucket(&bucket::LEASES);
+    let before = leases.get(&delivery.lease_key).await.unwrap().unwrap();
+
+    // A durable that is made anew knows no ack: as if the broker had lost it.
+    let stream = world.bus.jetstream().get_stream(settings.stream).await.unwrap();
+    stream.delete_consumer(&settings.durable).await.unwrap();
+    eventually("it is acked again", async || is_settled(&world.bus, &settings).await).await;
+    assert_eq!(running.runs(), 1, "it is not handled again");
+    let token = world.bus.leases().current_token(&delivery.lease_key).await.unwrap();
+    assert_eq!(token, Some(delivery.lease_token), "its own effects are not stale");
+    let after = leases.get(&delivery.lease_key).await.unwrap().unwrap();
+    assert_eq!(after.revision, before.revision, "nothing was written");
     running.stop().await;
 }
 
