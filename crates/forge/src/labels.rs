@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use booty_events::RepoName;
+use booty_events::{RepoName, label};
 use booty_github::{
     Client, Endpoint,
     object::{IssueEvent, Label},
@@ -18,17 +18,14 @@ use crate::{
 /// What all of Booty's own labels start with.
 const OWN: &str = "booty:";
 
-/// How a job ended: an issue has one of them at a time.
-const OUTCOMES: [&str; 3] = ["booty:opened", "booty:gave-up", "booty:needs-human"];
-
 /// Stands for the draft state where GitHub offers none.
 pub(crate) const DRAFT: &str = "booty:draft";
 
 /// Name, colour and description of the labels that Booty makes.
 const LOOKS: [(&str, &str, &str); 8] = [
-    ("booty:opened", "0e8a16", "Booty opened a pull request"),
-    ("booty:gave-up", "b60205", "Booty tried and gave up"),
-    ("booty:needs-human", "fbca04", "Booty needs a person to decide"),
+    (label::OPENED, "0e8a16", "Booty opened a pull request"),
+    (label::GAVE_UP, "b60205", "Booty tried and gave up"),
+    (label::NEEDS_HUMAN, "fbca04", "Booty needs a person to decide"),
     (DRAFT, "cfd3d7", "Not ready: drafts are not available here"),
     ("booty:in-progress", "1d76db", "A plan works on it"),
     ("booty:completed", "0e8a16", "A plan has completed it"),
@@ -46,7 +43,7 @@ pub(crate) fn is_own(name: &str) -> bool {
 
 /// Whether a label says how a job ended.
 pub(crate) fn is_outcome(name: &str) -> bool {
-    OUTCOMES.iter().any(|outcome| outcome.eq_ignore_ascii_case(name))
+    label::ALL.iter().any(|outcome| outcome.eq_ignore_ascii_case(name))
 }
 
 /// Adds labels to an issue or pull request; takes none away.
