@@ -166,7 +166,7 @@ async fn settle(
         event.url.clone_from(&surplus.url);
         event.detail = format!("{}: {} was one too many and is gone", creation.step(), surplus.url);
         let key = format!("{}-{}-{}", work.id, creation.step(), surplus.id);
-        work.core.outbox.event("duplicate_removed", &key, event).await.map_err(Stop::bus)?;
+        work.core.outbox.event("duplicate_removed", &key, event).await?;
         tracing::warn!(url = surplus.url, effect_id = %work.id, "a second object with one marker");
     }
     note(work, creation.step(), oldest).await
@@ -186,6 +186,7 @@ async fn after_failure(
 ) -> Result<Made, Stop> {
     let retry_delays = &work.core.settings.retry_delays;
     let lookup_delays = &work.core.settings.lookup_delays;
+    let now = work.core.records.now();
     let (known_not_done, stop) = match &error {
         NotSent::Github(github) if github.kind() == Kind::Unknown => {
             // Found at once it needs no pause; not found says nothing yet.
@@ -206,7 +207,7 @@ async fn after_failure(
             }
             if work.record.state.sends > 1 {
                 // Our own, not to be seen yet.
-                (false, outcome::retry(github, &mut work.record, retry_delays))
+                (false, outcome::retry(github, &mut work.record, retry_delays, now))
             } else {
                 (true, Stop::failed(github.word(), outcome::with_sources(github)))
             }
@@ -214,11 +215,11 @@ async fn after_failure(
         // GitHub itself says that it failed: one look makes sure before the next try.
         NotSent::Github(github @ booty_github::Error::Server { .. }) => {
             work.record.state.lookups = u32::try_from(lookup_delays.len()).unwrap_or(u32::MAX);
-            (false, outcome::retry(github, &mut work.record, retry_delays))
+            (false, outcome::retry(github, &mut work.record, retry_delays, now))
         }
         _ => {
             work.record.state.sends -= 1;
-            (true, outcome::after(error, &mut work.record, retry_delays))
+            (true, outcome::after(error, &mut work.record, retry_delays, now))
         }
     };
     if known_not_done {

@@ -3,6 +3,8 @@
 //! Each change is a compare-and-set: a writer that was replaced meanwhile can't overwrite what its
 //! successor knows.
 
+use std::time::Duration;
+
 use booty_bus::{Bucket, BucketError, Bus};
 use booty_events::{
     EffectId, Message, RepoName, bucket,
@@ -11,6 +13,13 @@ use booty_events::{
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
+
+/// Before when no message may begin the next try.
+const NOT_BEFORE: &str = "not_before";
+/// The login that the effect was begun with.
+const ACCOUNT: &str = "account";
+/// How much of a pause is kept at least: the bus redelivers up to a fifth early.
+const LEAST_PAUSE: f64 = 0.75;
 
 /// All records.
 #[derive(Clone)]
@@ -121,6 +130,39 @@ impl Record {
         self.state.steps.insert(name.to_owned(), value.into());
         self.state.pending_step.clear();
         (self.state.lookups, self.state.attempts, self.state.sends) = (0, 0, 0);
+    }
+
+    /// No message that asks for this effect begins before.
+    pub(crate) fn pause(&mut self, now: DateTime<Utc>, pause: Duration) {
+        let until = now + pause.mul_f64(LEAST_PAUSE);
+        self.state.steps.insert(NOT_BEFORE.to_owned(), until.to_rfc3339());
+    }
+
+    /// What is left of the pause; when nothing is, it is forgotten.
+    pub(crate) fn pause_left(&mut self, now: DateTime<Utc>) -> Option<Duration> {
+        let until = DateTime::parse_from_rfc3339(self.step(NOT_BEFORE)?).ok();
+        let left = until.and_then(|until| (until.to_utc() - now).to_std().ok());
+        if left.is_none() {
+            self.state.steps.remove(NOT_BEFORE);
+        }
+        left
+    }
+
+    /// Begins from the start; what is done already stays known.
+    pub(crate) fn begin(&mut self, content_hash: Vec<u8>, traceparent: &str, login: &str) {
+        let state = &mut self.state;
+        state.status = EffectStatus::Intended.into();
+        state.content_hash = content_hash.into();
+        traceparent.clone_into(&mut state.traceparent);
+        state.error.clear();
+        (state.attempts, state.sends) = (0, 0);
+        state.steps.remove(NOT_BEFORE);
+        state.steps.entry(ACCOUNT.to_owned()).or_insert_with(|| login.to_owned());
+    }
+
+    /// Whether the effect was begun with this account: another token may end it.
+    pub(crate) fn is_account(&self, login: &str) -> bool {
+        self.step(ACCOUNT).is_some_and(|account| account.eq_ignore_ascii_case(login))
     }
 
     /// When it was last changed.

@@ -36,8 +36,8 @@ impl Work<'_> {
             Ok(value) => Ok(value),
             Err(error) => {
                 let failures = self.record.state.attempts;
-                let stop =
-                    outcome::after(error, &mut self.record, &self.core.settings.retry_delays);
+                let (delays, now) = (&self.core.settings.retry_delays, self.core.records.now());
+                let stop = outcome::after(error, &mut self.record, delays, now);
                 if self.record.state.attempts != failures {
                     self.save().await?;
                 }
@@ -64,9 +64,12 @@ impl Work<'_> {
         self.save().await
     }
 
-    /// Whether an object's author is the account that forge writes with.
+    /// Whether an object's author is the account that forge writes with, or the one that this effect
+    /// was begun with.
     pub(crate) fn is_ours(&self, author: Option<&booty_github::object::User>) -> bool {
-        author.is_some_and(|user| user.login.eq_ignore_ascii_case(self.login))
+        author.is_some_and(|user| {
+            user.login.eq_ignore_ascii_case(self.login) || self.record.is_account(&user.login)
+        })
     }
 
     /// An event about this effect, with all that is known of its cause.

@@ -30,7 +30,7 @@ pub(super) fn summary(effect: &Effect) -> String {
     }
 }
 
-/// Every part of it, whole.
+/// Every part of it; of a file its path, mode and size.
 pub(super) fn attributes(effect: &Effect) -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();
     let mut put = |name: &str, value: String| all.insert(name.to_owned(), value);

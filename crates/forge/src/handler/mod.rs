@@ -32,6 +32,10 @@ use crate::{
 /// The message that an effect failed on: the same one again fails again, another one is a new try.
 const FAILED_ON: &str = "failed_on";
 
+/// The longest text in an event, in bytes. An effect may be as large as the broker takes, and what is
+/// said of it must still fit.
+const LONGEST_TEXT: usize = 64 * 1024;
+
 /// Handles one queue's effects.
 pub(crate) struct Effects {
     pub(crate) core: Arc<Core>,
@@ -64,14 +68,15 @@ impl Handler for Effects {
         }
     }
 
-    async fn given_up(&self, delivery: &Delivery, why: &str) {
-        let Ok(effect) = Effect::decode(delivery.payload.clone()) else { return };
-        let mut event = event_about(&effect);
-        event.reason = "given_up".to_owned();
-        event.detail = why.to_owned();
-        let key = failed_key(&effect, delivery);
-        if let Err(error) = self.core.outbox.event("failed", &key, event).await {
-            tracing::error!(%error, effect_id = effect.id, "a given up effect could not be told");
+    async fn given_up(&self, delivery: &Delivery, why: &str) -> Result<(), String> {
+        let Ok(effect) = Effect::decode(delivery.payload.clone()) else { return Ok(()) };
+        match self.tell_given_up(delivery, &effect, why).await {
+            Ok(()) => Ok(()),
+            Err(Stop::Later { why, .. }) => Err(why),
+            Err(Stop::Broken { why } | Stop::Failed { why, .. }) => {
+                tracing::error!(why, effect_id = effect.id, "a given up effect can't be told");
+                Ok(())
+            }
         }
     }
 }
@@ -106,6 +111,11 @@ impl Effects {
                 let why = record.state.error.clone();
                 return Err(Stop::failed("failed_before", why));
             }
+            // A second message for the same effect: it was told as failed, and only an operator
+            // begins it anew.
+            EffectStatus::Failed if !is_replay(delivery) => {
+                return Ok(End::Ignored("failed_before"));
+            }
             _ => {}
         }
         // What was begun is ended: half of it would be worse than a stale whole.
@@ -119,12 +129,10 @@ impl Effects {
             return Ok(End::Ignored("stale_lease"));
         }
         if !begun {
-            record.state.status = EffectStatus::Intended.into();
-            record.state.content_hash = hash.into();
-            record.state.traceparent =
-                delivery.headers.get(header::TRACEPARENT).unwrap_or_default().to_owned();
-            record.state.error.clear();
-            (record.state.attempts, record.state.sends) = (0, 0);
+            let traceparent = delivery.headers.get(header::TRACEPARENT).unwrap_or_default();
+            record.begin(hash, traceparent, &self.login);
+        } else if let Some(left) = record.pause_left(self.core.records.now()) {
+            return Err(Stop::later(left, "the effect waits for its next try"));
         }
 
         let scope = Scope {
@@ -190,6 +198,7 @@ impl Effects {
         self.tell_applied(work.effect, &work.record).await?;
         if once::is_audit_due(&work.record) {
             let pause = self.core.settings.lookup_delays.last().copied().unwrap_or_default();
+            work.record.pause(self.core.records.now(), pause);
             work.save().await?;
             return Err(Stop::later(pause, "applied; looks once more for a second one"));
         }
@@ -252,22 +261,68 @@ impl Effects {
         reason: &'static str,
         why: String,
     ) -> Result<End, Stop> {
+        self.tell_failed(delivery, effect, record, reason, &why).await?;
+        tracing::warn!(effect_id = effect.id, job_id = effect.cause, reason, why, "effect failed");
+        Err(Stop::failed(reason, why))
+    }
+
+    /// After so many failures on the way. What was applied meanwhile is not told as failed.
+    async fn tell_given_up(
+        &self,
+        delivery: &Delivery,
+        effect: &Effect,
+        why: &str,
+    ) -> Result<(), Stop> {
+        let mut record = None;
+        if let Ok((id, _)) = identify(effect) {
+            match self.core.records.of_effect(&id).await.map_err(Stop::from) {
+                // Another content's record is not this one's to end.
+                Ok(found) => {
+                    let hash = record::content_hash(effect);
+                    record = Some(found).filter(|r| !r.exists() || r.state.content_hash == hash);
+                }
+                Err(later @ Stop::Later { .. }) => return Err(later),
+                Err(error) => tracing::warn!(?error, effect_id = effect.id, "no record to end"),
+            }
+        }
+        match record {
+            Some(record) if record.status() == EffectStatus::Applied => {
+                self.tell_applied(effect, &record).await
+            }
+            record => self.tell_failed(delivery, effect, record, "given_up", why).await,
+        }
+    }
+
+    /// Says that it failed, and remembers it.
+    async fn tell_failed(
+        &self,
+        delivery: &Delivery,
+        effect: &Effect,
+        record: Option<Record>,
+        reason: &str,
+        why: &str,
+    ) -> Result<(), Stop> {
         let mut event = event_about(effect);
         event.reason = reason.to_owned();
-        event.detail.clone_from(&why);
+        event.detail = why.to_owned();
         if let Some(record) = &record {
             event.number = record.state.number;
             event.url.clone_from(&record.state.url);
         }
-        self.say("failed", &failed_key(effect, delivery), event).await?;
-        if let Some(mut record) = record {
+        let said = self.say("failed", &failed_key(effect, delivery), event).await;
+        // Nobody can be told, now or later: it is over all the same.
+        if !matches!(said, Err(Stop::Later { .. }))
+            && let Some(mut record) = record
+        {
+            if record.state.content_hash.is_empty() {
+                record.state.content_hash = record::content_hash(effect).into();
+            }
             record.state.status = EffectStatus::Failed.into();
-            record.state.error.clone_from(&why);
+            record.state.error = why.to_owned();
             record.state.steps.insert(FAILED_ON.to_owned(), origin(delivery));
             self.core.records.save(&mut record).await?;
         }
-        tracing::warn!(effect_id = effect.id, job_id = effect.cause, reason, why, "effect failed");
-        Err(Stop::failed(reason, why))
+        said
     }
 
     /// Whether the lease that the effect was asked under has passed to another holder.
@@ -283,11 +338,12 @@ impl Effects {
             return Ok(false);
         }
         let Ok(token) = token.parse::<u64>() else { return Ok(true) };
-        let current = self.core.leases.current_token(key).await.map_err(Stop::bus)?;
+        let current = self.core.leases.current_token(key).await?;
         Ok(current.is_some_and(|current| current > token))
     }
 
-    async fn say(&self, what: &str, key: &str, event: Event) -> Result<(), Stop> {
+    async fn say(&self, what: &str, key: &str, mut event: Event) -> Result<(), Stop> {
+        bound(&mut event);
         tracing::info!(
             event = format!("effect_{what}"),
             effect_id = event.effect_id,
@@ -297,7 +353,22 @@ impl Effects {
             reason = event.reason,
             "effect {what}"
         );
-        self.core.outbox.event(what, key, event).await.map(drop).map_err(Stop::bus)
+        self.core.outbox.event(what, key, event).await?;
+        Ok(())
+    }
+}
+
+/// Cuts what an effect brought along, so that the broker takes the event whatever that was.
+fn bound(event: &mut Event) {
+    cut(&mut event.detail);
+    event.attributes.values_mut().for_each(cut);
+}
+
+fn cut(text: &mut String) {
+    if text.len() > LONGEST_TEXT {
+        let whole = text.len();
+        text.truncate(text.floor_char_boundary(LONGEST_TEXT));
+        text.push_str(&format!("… (cut: {whole} bytes)"));
     }
 }
 

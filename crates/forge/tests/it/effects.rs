@@ -106,6 +106,23 @@ async fn an_outcome_replaces_only_another_outcome() {
 }
 
 #[tokio::test]
+async fn only_a_pull_requests_outcome_has_placeholders() {
+    let world = World::start().await;
+    let _forge = world.forge().await;
+    let quote = "They wrote: see {number} at {url}";
+    let write = Write::IssueOutcome(world.outcome(world.issue, "booty:gave-up", quote));
+    let effect = world.effect("1-d", "outcome", write);
+    world.ask(&effect).await;
+    world.applied(&effect).await;
+    let snapshot = world.snapshot();
+    let [comment] = snapshot.repo(REPO).unwrap().issue(world.issue).unwrap().comments.as_slice()
+    else {
+        panic!()
+    };
+    assert!(comment.body.starts_with(quote), "{}", comment.body);
+}
+
+#[tokio::test]
 async fn an_issue_is_created_with_labels_that_are_made() {
     let world = World::start().await;
     let write = CreateIssue {
@@ -197,4 +214,23 @@ async fn a_dry_run_says_everything_and_writes_nothing() {
     ] {
         assert_eq!(said.attributes[name], value, "{name}");
     }
+}
+
+#[tokio::test]
+async fn a_dry_run_of_the_largest_effect_can_still_be_told() {
+    let world = World::start().await;
+    let mut effect = world.open_pull_request("1-d", world.issue);
+    effect.dry_run = true;
+    let Some(Write::OpenPullRequest(write)) = &mut effect.write else { unreachable!() };
+    // It is in the event twice.
+    write.title = "é".repeat(9 << 20);
+    write.body = "x".repeat(1 << 20);
+    let _forge = world.forge().await;
+    world.ask(&effect).await;
+    let said = world.event("dry_run", &effect).await;
+    for name in ["title", "body"] {
+        let text = &said.attributes[name];
+        assert!(text.len() < 70_000 && text.ends_with("bytes)"), "{name}: {}", text.len());
+    }
+    assert_eq!(said.attributes["changes"], "write \"src/new.py\" (100644, 13 bytes)");
 }

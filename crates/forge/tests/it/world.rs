@@ -50,7 +50,7 @@ pub async fn connect(url: &str) -> Bus {
         creds: None,
         client_name: "test".to_owned(),
         request_timeout: Duration::from_secs(5),
-        max_bytes_scale: Some(64 << 20),
+        max_bytes: Some(64 << 20),
     };
     Bus::connect(settings).await.unwrap()
 }
@@ -259,6 +259,21 @@ impl World {
             tokio::time::sleep(ms(10)).await;
         }
         false
+    }
+
+    /// Waits until a durable has a verdict on everything that was published.
+    pub async fn settled(&self, stream: &str, durable: &str) {
+        let look = async {
+            let stream = self.bus.jetstream().get_stream(stream).await.unwrap();
+            loop {
+                let info = stream.consumer_info(durable).await.unwrap();
+                if (info.num_pending, info.num_ack_pending) == (0, 0) {
+                    return;
+                }
+                tokio::time::sleep(ms(10)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, look).await.unwrap();
     }
 
     pub fn markers(&self) -> Markers {
