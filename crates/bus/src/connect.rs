@@ -28,7 +28,7 @@ pub struct BusSettings {
     /// How long one request may take, waiting for the connection included. 5 s is usual.
     pub request_timeout: Duration,
     /// Replaces every stream's and bucket's `max_bytes`: for small disks and for tests.
-    pub max_bytes_scale: Option<i64>,
+    pub max_bytes: Option<i64>,
 }
 
 impl BusSettings {
@@ -39,7 +39,7 @@ impl BusSettings {
             creds: None,
             client_name: client_name.into(),
             request_timeout: Duration::from_secs(5),
-            max_bytes_scale: None,
+            max_bytes: None,
         }
     }
 }
@@ -107,7 +107,7 @@ impl Bus {
                 client,
                 jetstream,
                 request_timeout: settings.request_timeout,
-                max_bytes: settings.max_bytes_scale,
+                max_bytes: settings.max_bytes,
                 link,
             }),
             clock: Clock::system(),

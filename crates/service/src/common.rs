@@ -56,7 +56,7 @@ pub fn bus(env: &mut Env, client_name: &str) -> BusSettings {
     let url = env.optional("NATS_URL").unwrap_or_else(|| DEFAULT_NATS_URL.to_owned());
     BusSettings {
         creds: env.optional("NATS_CREDS").map(PathBuf::from),
-        max_bytes_scale: env.parse("BOOTY_STREAM_MAX_BYTES"),
+        max_bytes: env.parse("BOOTY_STREAM_MAX_BYTES"),
         ..BusSettings::new(url, client_name)
     }
 }

@@ -53,7 +53,7 @@ impl Line {
         let folder = tempfile::tempdir().unwrap();
         let server = LocalServer::start_temporary().await.unwrap();
         let bus = Bus::connect(BusSettings {
-            max_bytes_scale: Some(64 << 20),
+            max_bytes: Some(64 << 20),
             ..BusSettings::new(server.url(), "booty-line-test")
         })
         .await

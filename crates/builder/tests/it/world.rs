@@ -84,7 +84,7 @@ impl World {
         .await
         .unwrap();
         let settings = BusSettings {
-            max_bytes_scale: Some(256 << 20),
+            max_bytes: Some(256 << 20),
             ..BusSettings::new(server.url(), "test")
         };
         let bus = Bus::connect(settings).await.unwrap();

@@ -62,13 +62,12 @@ impl World {
     }
 }
 
-pub(crate) async fn connect_with(url: &str, max_bytes_scale: Option<i64>) -> Bus {
-    connect(url, max_bytes_scale, Duration::from_secs(2)).await
+pub(crate) async fn connect_with(url: &str, max_bytes: Option<i64>) -> Bus {
+    connect(url, max_bytes, Duration::from_secs(2)).await
 }
 
-async fn connect(url: &str, max_bytes_scale: Option<i64>, request_timeout: Duration) -> Bus {
-    let settings =
-        BusSettings { max_bytes_scale, request_timeout, ..BusSettings::new(url, "test") };
+async fn connect(url: &str, max_bytes: Option<i64>, request_timeout: Duration) -> Bus {
+    let settings = BusSettings { max_bytes, request_timeout, ..BusSettings::new(url, "test") };
     Bus::connect(settings).await.expect("a client")
 }
 

@@ -12,7 +12,7 @@ use booty_bus::{Bus, BusSettings, local::LocalServer};
 async fn broker() -> (LocalServer, Bus) {
     let server = LocalServer::start_temporary().await.unwrap();
     let settings = BusSettings {
-        max_bytes_scale: Some(16 << 20),
+        max_bytes: Some(16 << 20),
         ..BusSettings::new(server.url(), "booty-service-tests")
     };
     let bus = Bus::connect(settings).await.unwrap();
