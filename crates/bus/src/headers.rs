@@ -95,12 +95,18 @@ impl<N: AsRef<str>, V: AsRef<str>> FromIterator<(N, V)> for Headers {
 }
 
 fn clean_value(value: &str) -> String {
+    if !value.contains(char::is_control) {
+        return value.trim().to_owned();
+    }
     let spaced: String = value.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     spaced.trim().to_owned()
 }
 
 fn clean_name(name: &str) -> String {
     let is_ok = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    if !name.is_empty() && name.chars().all(is_ok) {
+        return name.to_owned();
+    }
     let clean: String = name.chars().map(|c| if is_ok(c) { c } else { '-' }).collect();
     if clean.is_empty() { "-".to_owned() } else { clean }
 }

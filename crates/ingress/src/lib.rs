@@ -99,7 +99,7 @@ impl App {
         let receiver = Receiver {
             sources,
             bodies: BodyReader::new(settings.body),
-            keeper: Arc::new(keeper),
+            keeper,
             metrics: metrics.clone(),
         };
         let health = Health::new(bus.clone(), spool.clone(), metrics.clone());

@@ -29,7 +29,7 @@ const BLOCKING_FROM: usize = 256 * 1024;
 pub(crate) struct Receiver {
     pub(crate) sources: Vec<Arc<dyn Source>>,
     pub(crate) bodies: BodyReader,
-    pub(crate) keeper: Arc<Keeper>,
+    pub(crate) keeper: Keeper,
     pub(crate) metrics: Metrics,
 }
 
@@ -89,16 +89,14 @@ impl Receiver {
         tracing::info_span!(
             parent: None,
             "request",
-            otel.name = %Name(method, route),
+            otel.name = span_name(request.method(), route),
             otel.kind = "server",
             otel.status_code = field::Empty,
             http.request.method = method,
             http.route = route,
-            http.request.body.size = request.body().size_hint().exact(),
             http.response.status_code = field::Empty,
             url.scheme = "http",
             url.path = route.unwrap_or("(other)"),
-            network.protocol.name = "http",
             network.protocol.version = protocol(request.version()),
             error.r#type = field::Empty,
             delivery_id = field::Empty,
@@ -148,7 +146,6 @@ impl Receiver {
     /// From here on the sender is known to hold a secret.
     async fn verified(&self, source: &Arc<dyn Source>, headers: HeaderMap, body: Body) -> Answer {
         let decision = judge(Arc::clone(source), headers, body.bytes.clone()).await;
-        let keeper = Arc::clone(&self.keeper);
         match decision {
             Decision::Pong => Answer::Pong,
             Decision::Refuse(refusal) => {
@@ -165,27 +162,15 @@ impl Receiver {
                 let span = Span::current();
                 span.record("delivery_id", &accepted.delivery_id);
                 span.record("job_id", accepted.job_id.as_str());
-                to_the_end(async move { keeper.accept(accepted, body).await }).await
+                self.keeper.accept(accepted, body).await
             }
             Decision::Ignore(ignored) => {
                 Span::current().record("delivery_id", &ignored.key);
                 // Its content is done with: only the reason is kept.
                 let complete = body.complete;
                 drop(body);
-                to_the_end(async move { keeper.ignore(ignored, complete).await }).await
+                self.keeper.ignore(ignored, complete).await
             }
-        }
-    }
-}
-
-/// A sender that hangs up must not stop half way what it has begun.
-async fn to_the_end(work: impl Future<Output = Answer> + Send + 'static) -> Answer {
-    match tokio::spawn(work.in_current_span()).await {
-        Ok(answer) => answer,
-        Err(error) => {
-            tracing::error!(event = "request_failed", %error, "a bug in ingress");
-            let message = "ingress failed; send it again";
-            Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message).into()
         }
     }
 }
@@ -221,11 +206,12 @@ impl Keeper {
         let message = Outgoing { subject: accepted.subject, headers, payload: bytes };
         match self.durable.keep(message, complete).await {
             Ok(Kept::New) => {
-                tracing::info!(event = "accepted", "the delivery is kept");
+                // The service that takes it says so at `info`.
+                tracing::debug!(event = "accepted", "the delivery is kept");
                 Answer::Accepted { job_id: accepted.job_id.into() }
             }
             Ok(Kept::Duplicate) => {
-                tracing::info!(event = "already_processed", "the delivery was kept before");
+                tracing::debug!(event = "already_processed", "the delivery was kept before");
                 Answer::AlreadyProcessed
             }
             Err(error) => not_kept(&error),
@@ -324,14 +310,11 @@ fn protocol(version: Version) -> &'static str {
     }
 }
 
-/// A span's name: the method, and the route if there is one.
-struct Name(&'static str, Option<&'static str>);
-
-impl std::fmt::Display for Name {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.1 {
-            Some(route) => write!(f, "{} {route}", self.0),
-            None => f.write_str(self.0),
-        }
+/// A span's name: the method, and the route if there is one. One text for all that is usual.
+fn span_name(method: &Method, route: Option<&'static str>) -> &'static str {
+    match (method, route) {
+        (&Method::POST, Some("/webhooks/github")) => "POST /webhooks/github",
+        (&Method::GET, Some(HEALTH)) => "GET /health",
+        _ => method_name(method),
     }
 }

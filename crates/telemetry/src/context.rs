@@ -44,19 +44,19 @@ pub(crate) struct BoundFields(pub(crate) Vec<(&'static str, String)>);
 
 impl Visit for BoundFields {
     fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        self.set(field.name(), format!("{value:?}"));
+        self.set(field.name(), || format!("{value:?}"));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.set(field.name(), value.to_owned());
+        self.set(field.name(), || value.to_owned());
     }
 }
 
 impl BoundFields {
-    fn set(&mut self, name: &str, value: String) {
+    fn set(&mut self, name: &str, value: impl FnOnce() -> String) {
         if let Some(name) = BOUND.iter().find(|bound| **bound == name) {
             self.0.retain(|(known, _)| known != name);
-            self.0.push((name, value));
+            self.0.push((name, value()));
         }
     }
 }

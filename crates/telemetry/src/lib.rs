@@ -101,12 +101,14 @@ pub fn init(settings: &Settings) -> Result<Guard, Error> {
         .with_tracer(opentelemetry::trace::TracerProvider::tracer(&provider, "booty"))
         .with_location(false)
         .with_threads(false)
+        .with_tracked_inactivity(false)
         .with_filter(ours);
 
     let bound = Arc::new(context::Bound::default());
     let lines = match settings.format {
         LogFormat::Json => tracing_subscriber::fmt::layer()
             .event_format(format::Json::new(settings.service, Arc::clone(&bound)))
+            .fmt_fields(format::NoSpanFields)
             .boxed(),
         LogFormat::Text { ansi } => {
             tracing_subscriber::fmt::layer().with_ansi(ansi).with_target(false).boxed()

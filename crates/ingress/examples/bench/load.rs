@@ -21,6 +21,7 @@ const ID: &str = "00000000-0000-0000-0000-000000000000";
 
 /// What a round showed.
 pub(crate) struct Outcome {
+    pub(crate) answered: usize,
     pub(crate) per_second: f64,
     pub(crate) p99_ms: f64,
 }
@@ -37,7 +38,7 @@ pub(crate) async fn run(to: SocketAddr, connections: usize, length: Duration) ->
     took.sort();
     let p99 = took.get(took.len() * 99 / 100).context("nothing was answered")?;
     let per_second = took.len() as f64 / elapsed.as_secs_f64();
-    Ok(Outcome { per_second, p99_ms: p99.as_secs_f64() * 1000.0 })
+    Ok(Outcome { answered: took.len(), per_second, p99_ms: p99.as_secs_f64() * 1000.0 })
 }
 
 async fn send(to: SocketAddr, until: Instant) -> Result<Vec<Duration>> {
