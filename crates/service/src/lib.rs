@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod admin;
+pub mod allow;
 pub mod common;
 pub mod env;
 pub mod exit;
@@ -10,6 +11,7 @@ pub mod signals;
 pub mod supervisor;
 pub mod variables;
 
+pub use allow::{AllowList, BadGlob};
 pub use env::{Env, SettingsErrors};
 pub use exit::Exit;
 pub use jobs::JobStore;
