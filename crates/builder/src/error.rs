@@ -14,12 +14,4 @@ pub enum Error {
     /// The folder for mirrors and checkouts.
     #[error("the builder can't use its folder for checkouts; see BOOTY_DATA_DIR")]
     Workspaces(#[from] booty_workspace::Error),
-    /// `ALLOWED_REPOS` holds no glob.
-    #[error("ALLOWED_REPOS: {glob:?} is not a glob over owner/name")]
-    AllowedRepos {
-        /// What was given.
-        glob: String,
-        /// What is wrong with it.
-        source: globset::Error,
-    },
 }

@@ -20,7 +20,7 @@ pub use error::Error;
 pub use settings::{AgentProgram, DEFAULT_TRIGGER_LABEL, Settings};
 
 use self::{
-    handler::{applied::Applied, labeled::Labeled},
+    handler::{labeled::Labeled, reported::Reported},
     shared::Shared,
 };
 
@@ -68,10 +68,9 @@ impl App {
         let effects = consumer(
             "builder-effects",
             stream::EVENTS.name,
-            vec![
-                subject::event_filter(Service::Forge, "applied"),
-                subject::event_filter(Service::Forge, "failed"),
-            ],
+            handler::reported::WHAT
+                .map(|what| subject::event_filter(Service::Forge, what))
+                .to_vec(),
             EFFECT_PERMITS,
         );
         ensure_consumer(&bus, &jobs).await?;
@@ -86,9 +85,9 @@ impl App {
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
         let bus = self.shared.bus.clone();
         let labeled = Arc::new(Labeled::new(Arc::clone(&self.shared)));
-        let applied = Arc::new(Applied::new(self.shared));
+        let reported = Arc::new(Reported::new(self.shared));
         let jobs = consume(bus.clone(), self.jobs, labeled, shutdown.clone());
-        let effects = consume(bus, self.effects, applied, shutdown.clone());
+        let effects = consume(bus, self.effects, reported, shutdown.clone());
         // One loop without the other would leave jobs without an end: both stop together.
         let jobs = Box::pin(until_end(jobs, shutdown.clone()));
         let effects = Box::pin(until_end(effects, shutdown));

@@ -1,6 +1,7 @@
 //! One job's names: what it is about, and what its events, effects and journal are called.
 
 use booty_events::{DeliveryId, EffectId, IssueNumber, JobId, RepoName};
+use booty_github::object::PullRequest;
 
 /// What a delivery asks for.
 #[derive(Debug, Clone)]
@@ -13,6 +14,8 @@ pub(crate) struct Order {
     pub(crate) issue: IssueNumber,
     /// 1 for the first run; a replay after a failure counts up.
     pub(crate) attempt: u32,
+    /// The replay that made the attempt; 0 for none.
+    pub(crate) replay_of: u64,
 }
 
 impl Order {
@@ -46,8 +49,14 @@ pub(crate) fn branch_for(issue: IssueNumber) -> String {
     format!("agent/issue-{issue}")
 }
 
+/// Whether a pull request is ours for the issue. A fork's branch may have any name, so that anybody
+/// could keep an issue from being worked on with one.
+pub(crate) fn is_pull_for(pull: &PullRequest, order: &Order) -> bool {
+    pull.head.is_in(order.repository.as_str()) && is_branch_for(&pull.head.branch, order.issue)
+}
+
 /// Whether a branch was made for the issue: `agent/issue-<n>` or `agent/issue-<n>-<k>`.
-pub(crate) fn is_branch_for(branch: &str, issue: IssueNumber) -> bool {
+fn is_branch_for(branch: &str, issue: IssueNumber) -> bool {
     match branch.strip_prefix(&branch_for(issue)) {
         Some("") => true,
         Some(rest) => rest
@@ -72,11 +81,40 @@ mod tests {
             installation: 0,
             issue,
             attempt: 1,
+            replay_of: 0,
         };
         let second = Order { attempt: 2, ..first.clone() };
         assert_eq!((first.run().as_str(), second.run().as_str()), ("7-d", "7-d-a2"));
         assert_eq!(first.effect_id("outcome"), EffectId::new("7-d", "outcome"));
         assert_ne!(first.effect_id("outcome"), second.effect_id("outcome"));
+    }
+
+    #[test]
+    fn a_fork_s_branch_is_nobody_s_pull_request() {
+        let delivery: DeliveryId = "d".parse().unwrap();
+        let issue = IssueNumber::new(7).unwrap();
+        let order = Order {
+            job: JobId::for_issue(issue, &delivery),
+            delivery,
+            repository: "octo/calc".parse().unwrap(),
+            installation: 0,
+            issue,
+            attempt: 1,
+            replay_of: 0,
+        };
+        for (repo, expected) in [
+            (serde_json::json!({ "full_name": "Octo/calc" }), true),
+            (serde_json::json!({ "full_name": "mallory/calc" }), false),
+            (serde_json::Value::Null, false),
+        ] {
+            let pull = serde_json::json!({
+                "number": 1,
+                "head": { "ref": "agent/issue-7", "sha": "a", "repo": repo },
+                "base": { "ref": "main", "sha": "b" },
+            });
+            let pull: PullRequest = serde_json::from_value(pull).unwrap();
+            assert_eq!(is_pull_for(&pull, &order), expected, "{repo}");
+        }
     }
 
     #[test]

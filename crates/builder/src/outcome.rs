@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use booty_events::v1::{Effect, IssueOutcome, effect::Write};
+use booty_events::{
+    label,
+    v1::{Effect, IssueOutcome, effect::Write},
+};
 use booty_policy::{Redact, Untrusted, markdown, redact};
 use chrono::{DateTime, Utc};
 
@@ -13,20 +16,13 @@ pub(crate) const SLOT_OPEN: &str = "open_pr";
 /// The slot of the effect that says another outcome.
 pub(crate) const SLOT_OUTCOME: &str = "outcome";
 
-/// A pull request was opened.
-pub(crate) const LABEL_OPENED: &str = "booty:opened";
-/// Booty tried and could not.
-pub(crate) const LABEL_GAVE_UP: &str = "booty:gave-up";
-/// A person has to decide or repair something.
-pub(crate) const LABEL_NEEDS_HUMAN: &str = "booty:needs-human";
-
 /// Characters of one piece of outside text in a comment.
 const MAX_QUOTED_CHARS: usize = 4_000;
 
 /// The end of a job that opens no pull request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Ending {
-    /// One of the labels above.
+    /// One of [`booty_events::label`]'s.
     pub(crate) label: &'static str,
     /// One word, for events and job states.
     pub(crate) reason: &'static str,
@@ -38,11 +34,11 @@ pub(crate) struct Ending {
 
 impl Ending {
     pub(crate) fn gave_up(reason: &'static str, sentence: impl Into<String>) -> Self {
-        Self { label: LABEL_GAVE_UP, reason, sentence: sentence.into(), quoted: None }
+        Self { label: label::GAVE_UP, reason, sentence: sentence.into(), quoted: None }
     }
 
     pub(crate) fn needs_human(reason: &'static str, sentence: impl Into<String>) -> Self {
-        Self { label: LABEL_NEEDS_HUMAN, reason, sentence: sentence.into(), quoted: None }
+        Self { label: label::NEEDS_HUMAN, reason, sentence: sentence.into(), quoted: None }
     }
 
     pub(crate) fn quoting(mut self, text: impl Into<String>) -> Self {
@@ -52,7 +48,7 @@ impl Ending {
 
     /// The word that the journal and the job's state hold.
     pub(crate) fn outcome(&self) -> &'static str {
-        if self.label == LABEL_NEEDS_HUMAN { "needs_human" } else { "gave_up" }
+        if self.label == label::NEEDS_HUMAN { "needs_human" } else { "gave_up" }
     }
 
     /// The effect that says it. `footer` names job, budget and trace.
@@ -91,7 +87,7 @@ pub(crate) fn effect(order: &Order, slot: &str, write: Write, now: DateTime<Utc>
 
 /// What is said when the pull request could not be opened. It depends on the report alone, so that
 /// saying it twice says the same.
-pub(crate) fn not_opened(order: &Order, failed: &Effect, issue: u64, why: &str) -> Effect {
+pub(crate) fn not_opened(order: &Order, failed: &Effect, why: &str) -> Effect {
     let why = Untrusted::new(redact(why, Redact::default()));
     let comment = format!(
         "I have a change for this, but gave up because the pull request could not be opened:\n\n{}\
@@ -99,7 +95,8 @@ pub(crate) fn not_opened(order: &Order, failed: &Effect, issue: u64, why: &str) 
         markdown::code_block(&why, MAX_QUOTED_CHARS),
         signature(order),
     );
-    let outcome = IssueOutcome { issue, label: LABEL_GAVE_UP.to_owned(), comment };
+    let outcome =
+        IssueOutcome { issue: order.issue.get(), label: label::GAVE_UP.to_owned(), comment };
     Effect {
         id: order.effect_id(SLOT_OUTCOME).to_string(),
         slot: order.slot(SLOT_OUTCOME),

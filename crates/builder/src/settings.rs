@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use booty_events::stream::INBOX_MAX_AGE;
 use booty_model::KNOWN_PROVIDERS;
 use booty_sandbox::{Backend, SandboxSettings};
-use booty_service::{Env, common};
+use booty_service::{AllowList, Env, common};
 use secrecy::SecretString;
 use url::Url;
 
@@ -15,16 +15,18 @@ const DEFAULT_API_URL: &str = "https://api.github.com";
 const DEFAULT_GIT_URL: &str = "https://github.com";
 const DEFAULT_MAX_EVENT_AGE: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 const DEFAULT_LEASE: Duration = Duration::from_secs(30);
-/// From the choice of the base commit on, the time of crashes included.
+/// What workers spend on it; while none has it, it costs nothing.
 const DEFAULT_JOB_TIME: Duration = Duration::from_secs(2 * 60 * 60);
+/// All services are to be done 25 s after a request to stop, and a job needs time to be handed back.
+const DEFAULT_SHUTDOWN_GRACE: Duration = Duration::from_secs(16);
 
 /// The builder's settings.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// `TRIGGER_LABEL`
     pub trigger_label: String,
-    /// `ALLOWED_REPOS`: globs over `owner/name`, compared without case. None: nothing is allowed.
-    pub allowed_repos: Vec<String>,
+    /// `ALLOWED_REPOS`, or else `TARGET_REPO_URL`. None: nothing is allowed.
+    pub allowed: AllowList,
     /// `TARGET_BRANCH`; the repository's default branch when none.
     pub target_branch: Option<String>,
     /// `GITHUB_READ_TOKEN`
@@ -46,7 +48,7 @@ pub struct Settings {
     pub model_base_url: Option<String>,
     /// `BUILDER_ROUNDS`; a repository's `.booty.yml` can lower it.
     pub rounds: u32,
-    /// How long a job may take altogether.
+    /// How long a job may be worked on altogether.
     pub job_time: Duration,
     /// `BOOTY_SANDBOX`, `BOOTY_SANDBOX_RO`
     pub sandbox: SandboxSettings,
@@ -89,7 +91,7 @@ impl Settings {
             trigger_label: env
                 .optional("TRIGGER_LABEL")
                 .unwrap_or_else(|| DEFAULT_TRIGGER_LABEL.to_owned()),
-            allowed_repos: allowed_repos(env),
+            allowed: AllowList::from_env(env),
             target_branch: env.optional("TARGET_BRANCH"),
             read_token: read_token(env),
             api_url,
@@ -107,33 +109,7 @@ impl Settings {
             holder: String::new(),
             agent: AgentProgram::default(),
             retry_delays: [2, 8, 30, 60].map(Duration::from_secs).to_vec(),
-            shutdown_grace: Duration::from_secs(25),
-        }
-    }
-}
-
-fn allowed_repos(env: &mut Env) -> Vec<String> {
-    let globs = env.list("ALLOWED_REPOS");
-    for glob in &globs {
-        if let Err(error) = globset::Glob::new(glob) {
-            env.problem("ALLOWED_REPOS", &format!("{glob:?} is not a glob: {error}"));
-        }
-    }
-    let target = env.optional("TARGET_REPO_URL");
-    if !globs.is_empty() {
-        return globs;
-    }
-    let Some(target) = target else { return Vec::new() };
-    let path = Url::parse(&target).map(|url| url.path().to_owned()).unwrap_or_default();
-    let name = path.trim_matches('/').trim_end_matches(".git").to_owned();
-    match name.parse::<booty_events::RepoName>() {
-        Ok(repo) => vec![globset::escape(repo.as_str())],
-        Err(error) => {
-            env.problem(
-                "TARGET_REPO_URL",
-                &format!("{target:?} is not like https://github.com/owner/name: {error}"),
-            );
-            Vec::new()
+            shutdown_grace: DEFAULT_SHUTDOWN_GRACE,
         }
     }
 }
@@ -234,19 +210,11 @@ mod tests {
     }
 
     #[test]
-    fn the_target_repository_is_the_default_allow_list() {
-        let target = ("TARGET_REPO_URL", "https://github.com/Octo/hello.git");
-        assert_eq!(read(&[target]).0.allowed_repos, ["Octo/hello"]);
-        assert_eq!(read(&[target, ("ALLOWED_REPOS", "a/*,b/c")]).0.allowed_repos, ["a/*", "b/c"]);
-        assert!(read(&[]).0.allowed_repos.is_empty());
-    }
-
-    #[test]
     fn every_mistake_is_named() {
         let (_, problems) = read(&[
             ("GITHUB_API_URL", "ftp://x"),
             ("MAX_EVENT_AGE", "8d"),
-            ("ALLOWED_REPOS", "a/[b"),
+            ("ALLOWED_REPOS", "octo"),
             ("BUILDER_ROUNDS", "0"),
             ("BOOTY_SANDBOX_RO", "/opt/x:relative"),
             ("GITHUB_READ_TOKEN", ""),

@@ -8,7 +8,6 @@ use booty_github::{Client, ClientSettings, Kind, StaticToken};
 use booty_service::{JobStore, Outbox, jobs::JobStoreError};
 use booty_workspace::{WorkspaceSettings, Workspaces};
 use chrono::{DateTime, Utc};
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use crate::{Error, Settings, order::Order};
 
@@ -27,23 +26,12 @@ pub(crate) struct Shared {
     pub(crate) claims: Bucket,
     pub(crate) github: Client,
     pub(crate) workspaces: Workspaces,
-    pub(crate) allowed: GlobSet,
     pub(crate) now: fn() -> DateTime<Utc>,
     pub(crate) salt: fn() -> [u8; 16],
 }
 
 impl Shared {
     pub(crate) fn new(settings: Settings, bus: Bus) -> Result<Self, Error> {
-        let mut allowed = GlobSetBuilder::new();
-        for glob in &settings.allowed_repos {
-            let built =
-                GlobBuilder::new(glob).case_insensitive(true).literal_separator(true).build();
-            allowed
-                .add(built.map_err(|source| Error::AllowedRepos { glob: glob.clone(), source })?);
-        }
-        let allowed = allowed
-            .build()
-            .map_err(|source| Error::AllowedRepos { glob: String::new(), source })?;
         let token = settings.read_token.clone();
         let client = ClientSettings::new(settings.api_url.clone());
         Ok(Self {
@@ -57,7 +45,6 @@ impl Shared {
                 limits: booty_workspace::TreeLimits::default(),
                 fetch_timeout: FETCH_TIMEOUT,
             })?,
-            allowed,
             now: Utc::now,
             salt: rand::random,
             settings,
@@ -107,6 +94,13 @@ pub(crate) enum Pause {
 impl Pause {
     pub(crate) fn away(why: impl Into<String>) -> Self {
         Self::Away { after: AWAY, why: why.into() }
+    }
+
+    /// What to say of it.
+    pub(crate) fn why(self) -> String {
+        match self {
+            Self::Away { why, .. } | Self::Failed { why } => why,
+        }
     }
 
     pub(crate) fn verdict(self, shared: &Shared, delivery: &Delivery) -> Verdict {

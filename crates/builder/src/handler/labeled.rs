@@ -20,7 +20,7 @@ use tracing::Instrument as _;
 use crate::{
     claim::{self, Claimed},
     job,
-    order::{Order, is_branch_for},
+    order::{Order, is_pull_for},
     shared::{Pause, Shared},
 };
 
@@ -48,8 +48,8 @@ struct No(&'static str);
 enum Way {
     /// To a job that runs: a new one, or one that was begun before.
     Run(Order),
-    /// To nothing, as it is over already.
-    Over,
+    /// To a job that is over already.
+    Over(Order),
     /// To nothing.
     No(No),
 }
@@ -79,29 +79,46 @@ impl Handler for Labeled {
         }
     }
 
-    async fn given_up(&self, delivery: &Delivery, why: &str) {
-        let Ok(payload) = read(&delivery.payload) else { return };
-        let Some(mut order) = order(delivery, &payload) else { return };
-        let given_up = async {
-            // A job that was never accepted owes nobody an outcome: its sender is not known.
-            let Some(known) = self.shared.jobs.get(&order.job).await? else {
-                return claim::release(&self.shared, &order).await;
-            };
-            if is_over(&known) {
-                return Ok(());
-            }
-            order.attempt = known.attempt.max(1);
-            job::give_up(&self.shared, &order, delivery, why).await
-        };
-        if let Err(error) = given_up.await {
-            tracing::error!(event = "outcome_not_said", job_id = %order.job, ?error);
-        }
+    async fn given_up(&self, delivery: &Delivery, why: &str) -> Result<(), String> {
+        let Ok(payload) = read(&delivery.payload) else { return Ok(()) };
+        let Some(order) = order(delivery, &payload) else { return Ok(()) };
+        self.give_up(delivery, order, why).await.map_err(Pause::why)
     }
 }
 
 impl Labeled {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self { shared }
+    }
+
+    /// Says the outcome of a job that failed too often. An error only when something is away: what can
+    /// never work must not be tried for ever.
+    async fn give_up(&self, delivery: &Delivery, mut order: Order, why: &str) -> Result<(), Pause> {
+        let shared = &self.shared;
+        let known = match shared.jobs.get(&order.job).await.map_err(Pause::from) {
+            Ok(known) => known,
+            Err(away @ Pause::Away { .. }) => return Err(away),
+            Err(Pause::Failed { why }) => {
+                return job::give_up_without_journal(shared, &order, &why).await;
+            }
+        };
+        // A job that was never accepted owes nobody an outcome: its sender is not known.
+        let Some(known) = known else { return claim::release(shared, &order).await };
+        order.attempt = known.attempt.max(1);
+        let said = if is_over(&known) {
+            job::say_end_again(shared, &order, delivery).await
+        } else {
+            job::give_up(shared, &order, delivery, why).await
+        };
+        match said {
+            // What was said and written of a job that is over stays.
+            Err(Pause::Failed { why }) if is_over(&known) => {
+                tracing::error!(event = "outcome_not_said", why);
+                claim::release(shared, &order).await
+            }
+            Err(Pause::Failed { why }) => job::give_up_without_journal(shared, &order, &why).await,
+            said => said,
+        }
     }
 
     async fn follow(
@@ -111,7 +128,10 @@ impl Labeled {
         order: Order,
     ) -> Result<Verdict, Pause> {
         match self.decide(delivery, payload, order.clone()).await? {
-            Way::Over => Ok(Verdict::Done),
+            Way::Over(order) => {
+                job::say_end_again(&self.shared, &order, delivery).await?;
+                Ok(Verdict::Done)
+            }
             Way::No(No(reason)) => {
                 let event = Event { reason: reason.to_owned(), ..Event::default() };
                 self.shared.say(&order, "job_ignored", "ignored", event).await?;
@@ -132,10 +152,12 @@ impl Labeled {
         mut order: Order,
     ) -> Result<Way, Pause> {
         let settings = &self.shared.settings;
-        if payload.label.as_deref() != Some(settings.trigger_label.as_str()) {
+        let trigger = settings.trigger_label.as_str();
+        // GitHub's names of labels ignore case.
+        if !payload.label.as_deref().is_some_and(|label| label.eq_ignore_ascii_case(trigger)) {
             return Ok(Way::No(No("label")));
         }
-        if !self.shared.allowed.is_match(order.repository.as_str()) {
+        if !settings.allowed.allows(&order.repository) {
             return Ok(Way::No(No("repository")));
         }
         if payload.is_pull_request {
@@ -145,10 +167,14 @@ impl Labeled {
         let is_replay = delivery.replay_of.is_some();
         let known = self.shared.jobs.get(&order.job).await?;
         match &known {
-            Some(job) if job.state() == JobState::Failed && is_replay => {
+            // Delivered again after its worker was killed, the same replay is no further attempt.
+            Some(job) if job.state() == JobState::Failed && is_another_replay(delivery, job) => {
                 order.attempt = job.attempt.max(1) + 1;
             }
-            Some(job) if is_over(job) => return Ok(Way::Over),
+            Some(job) if is_over(job) => {
+                order.attempt = job.attempt.max(1);
+                return Ok(Way::Over(order));
+            }
             // It was accepted before: what it needs by now is in its journal.
             Some(job) => {
                 order.attempt = job.attempt.max(1);
@@ -243,7 +269,7 @@ impl Labeled {
 
     async fn open_pull_request(&self, order: &Order) -> Result<Option<u64>, Pause> {
         let open = self.shared.github.list_pulls(&order.repository, None, "open").await?;
-        let ours = open.iter().find(|pull| is_branch_for(&pull.head.branch, order.issue));
+        let ours = open.iter().find(|pull| is_pull_for(pull, order));
         Ok(ours.map(|pull| pull.number))
     }
 
@@ -285,10 +311,16 @@ fn state(order: &Order, known: &Job, state: JobState, step: &str) -> Job {
         issue: order.issue.get(),
         delivery_id: order.delivery.to_string(),
         attempt: order.attempt,
+        replay_of: order.replay_of,
         step: step.to_owned(),
         trace_id: booty_telemetry::current_trace_id().unwrap_or_default(),
         ..Job::default()
     }
+}
+
+/// Whether this is a replay, and not the one that made the job's current attempt.
+fn is_another_replay(delivery: &Delivery, job: &Job) -> bool {
+    delivery.replay_of.is_some_and(|replay| replay != job.replay_of)
 }
 
 fn is_over(job: &Job) -> bool {
@@ -328,6 +360,7 @@ fn order(delivery: &Delivery, payload: &Payload) -> Option<Order> {
         installation: payload.installation,
         issue: payload.issue,
         attempt: 1,
+        replay_of: delivery.replay_of.unwrap_or(0),
     })
 }
 

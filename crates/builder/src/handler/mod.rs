@@ -1,4 +1,4 @@
 //! One file per kind of message.
 
-pub(crate) mod applied;
 pub(crate) mod labeled;
+pub(crate) mod reported;

@@ -1,8 +1,6 @@
 //! The builder's side of the conversation with its agent: makes each step durable, says what
 //! happened, and passes on nothing else.
 
-use std::time::Duration;
-
 use booty_events::v1::Event;
 use booty_policy::{Redact, redact};
 use booty_sandbox::Backend;
@@ -46,14 +44,14 @@ pub(crate) fn start(shared: &Shared, task: Task, workplace: &Workplace, rounds: 
     }
 }
 
-/// Runs the agent to its report, within `time`.
+/// Runs the agent to its report, within what is left of the job's time.
 pub(crate) async fn converse(
     shared: &Shared,
     order: &Order,
     journal: &mut JobJournal,
     start: Start,
-    time: Duration,
 ) -> Result<Report, Stop> {
+    let left = shared.settings.job_time.saturating_sub(journal.worked());
     let past = journal.steps()?;
     // Its event may be what the crash came before.
     if let Some(step) = past.last() {
@@ -92,7 +90,7 @@ pub(crate) async fn converse(
             }
         }
     };
-    let talked = tokio::time::timeout(time, talk).await;
+    let talked = tokio::time::timeout(left, talk).await;
     match talked {
         Ok(Ok(report)) => {
             agent.end().await;
@@ -107,7 +105,10 @@ pub(crate) async fn converse(
         }
         Err(_) => Err(Stop::End(Ending::gave_up(
             "out_of_time",
-            format!("I gave up because the job took longer than {} s.", time.as_secs()),
+            format!(
+                "I gave up because the job took longer than {} s.",
+                shared.settings.job_time.as_secs()
+            ),
         ))),
     }
 }

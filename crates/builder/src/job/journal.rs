@@ -1,5 +1,7 @@
 //! A job's journal, decoded.
 
+use std::time::Duration;
+
 use booty_bus::{Journal, JournalError};
 use booty_events::{
     JobId, Message as _,
@@ -8,6 +10,7 @@ use booty_events::{
     },
 };
 use chrono::{DateTime, Utc};
+use tokio::time::Instant;
 
 use crate::{
     agent::protocol::{CommandName, Step},
@@ -19,7 +22,9 @@ use crate::{
 pub(crate) struct JobJournal {
     journal: Journal,
     entries: Vec<JournalEntry>,
-    lease: std::time::Duration,
+    lease: Duration,
+    /// When this worker wrote the newest entry, or took the job up.
+    since: Instant,
 }
 
 /// A job's end, as it is journalled before it is said.
@@ -42,20 +47,25 @@ impl JobJournal {
             }
             entries.push(entry);
         }
-        Ok(Self { journal, entries, lease: shared.settings.lease })
+        Ok(Self { journal, entries, lease: shared.settings.lease, since: Instant::now() })
     }
 
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// The base that the job works on, and when it was chosen.
-    pub(crate) fn base(&self) -> Option<(BaseChosen, DateTime<Utc>)> {
+    /// The base that the job works on.
+    pub(crate) fn base(&self) -> Option<BaseChosen> {
         let entry = self.entries.first()?;
         let Some(journal_entry::Step::BaseChosen(base)) = &entry.step else { return None };
-        let time = entry.time.as_ref()?;
-        let time = DateTime::from_timestamp(time.seconds, time.nanos.try_into().unwrap_or(0))?;
-        Some((base.clone(), time))
+        Some(base.clone())
+    }
+
+    /// How long the job has been worked on, by this worker and those before it. The time in between
+    /// is nobody's, and what a killed worker did after its last entry is lost with it.
+    pub(crate) fn worked(&self) -> Duration {
+        let before = self.entries.iter().map(|entry| entry.worked_ms).fold(0, u64::saturating_add);
+        Duration::from_millis(before).saturating_add(self.since.elapsed())
     }
 
     /// The end, if it was reached.
@@ -163,10 +173,13 @@ impl JobJournal {
     async fn append(&mut self, step: journal_entry::Step, now: DateTime<Utc>) -> Result<(), Pause> {
         let index = u32::try_from(self.entries.len())
             .map_err(|_| Pause::Failed { why: "the journal is full".to_owned() })?;
-        let entry = JournalEntry { index, time: Some(now.into()), step: Some(step) };
+        let written = Instant::now();
+        let worked_ms = u64::try_from((written - self.since).as_millis()).unwrap_or(u64::MAX);
+        let entry = JournalEntry { index, time: Some(now.into()), worked_ms, step: Some(step) };
         match self.journal.append(entry.encode_to_vec().into()).await {
             Ok(()) => {
                 self.entries.push(entry);
+                self.since = written;
                 Ok(())
             }
             // This worker is stale. It says nothing, writes nothing and stops.

@@ -8,15 +8,17 @@ mod journal;
 mod proposal;
 mod workplace;
 
+use std::time::Duration;
+
 use booty_bus::Delivery;
 use booty_events::{
     Lane,
-    v1::{BaseChosen, Effect, Event, JobState},
+    v1::{BaseChosen, Effect, Event, Job, JobState},
 };
 use booty_model::Usage;
 use booty_sandbox::Backend;
 use booty_workspace::Want;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
@@ -28,7 +30,7 @@ use self::{
 use crate::{
     agent::protocol::{AgentEnd, Report, Task},
     claim,
-    order::{Order, is_branch_for},
+    order::{Order, is_pull_for},
     outcome::{self, Ending},
     shared::{Pause, Shared},
 };
@@ -98,6 +100,60 @@ pub(crate) async fn give_up(
     say_end(shared, order, delivery, &end).await
 }
 
+/// Says the end of a job whose state says already that it is over: a worker that was killed between
+/// that state and its acknowledgement asked for the outcome under a lease that is an older one by now,
+/// and forge refuses what is asked for under such a one.
+pub(crate) async fn say_end_again(
+    shared: &Shared,
+    order: &Order,
+    delivery: &Delivery,
+) -> Result<(), Pause> {
+    match JobJournal::open(shared, order).await?.end()? {
+        Some(end @ End::Ended { .. }) => say_end(shared, order, delivery, &end).await,
+        // A proposal's job is over by forge's report on it, so it was not refused.
+        Some(End::Proposed(_)) | None => Ok(()),
+    }
+}
+
+/// Ends a job whose journal can't be used: what can be said and written is, and nothing is waited for
+/// but what is away.
+pub(crate) async fn give_up_without_journal(
+    shared: &Shared,
+    order: &Order,
+    why: &str,
+) -> Result<(), Pause> {
+    let ending = Ending::gave_up("broken", "I gave up because this job can't be gone on with:");
+    let effect = ending.quoting(why).effect(order, &outcome::signature(order), (shared.now)());
+    // Without a lease: it is said once, in these words, by whoever comes first.
+    unless_away(shared.outbox.effect(Lane::Outcome, &effect, None).await)?;
+    let event = Event {
+        reason: "broken".to_owned(),
+        detail: why.to_owned(),
+        effect_id: effect.id,
+        ..Event::default()
+    };
+    unless_away(shared.say(order, "job_failed", "failed", event).await)?;
+    let failed = |job: &mut Job| {
+        job.state = JobState::Failed.into();
+        "gave_up".clone_into(&mut job.step);
+        "broken".clone_into(&mut job.reason);
+    };
+    unless_away(shared.jobs.update(&order.job, failed).await)?;
+    unless_away(claim::release(shared, order).await)
+}
+
+/// Passes on that something is away; what can never work is logged, so that the rest is done.
+pub(crate) fn unless_away<T, E: Into<Pause>>(result: Result<T, E>) -> Result<(), Pause> {
+    match result.map_err(Into::into) {
+        Ok(_) => Ok(()),
+        Err(pause @ Pause::Away { .. }) => Err(pause),
+        Err(Pause::Failed { why }) => {
+            tracing::error!(event = "outcome_not_said", why);
+            Ok(())
+        }
+    }
+}
+
 /// Says in the job's state what it is doing; a job that is over stays as it is.
 pub(crate) async fn note_step(shared: &Shared, order: &Order, step: &str) -> Result<(), Pause> {
     let (attempt, step) = (order.attempt, step.to_owned());
@@ -122,7 +178,7 @@ async fn work(
     stop: &CancellationToken,
 ) -> Result<End, Pause> {
     let worked = async {
-        let (base, chosen) = base(shared, order, journal, stop).await?;
+        let base = base(shared, order, journal, stop).await?;
         let want = Want::Commit { branch: base.branch.clone(), sha: base.sha.clone() };
         let source = workplace::check_out(shared, order, &want, "", stop).await?;
         let place = workplace::prepare(shared, order, &base, source, stop).await?;
@@ -135,7 +191,7 @@ async fn work(
             ..Event::default()
         };
         shared.say(order, "workspace_created", "workspace", event).await?;
-        let result = attempt(shared, order, journal, &place, &base, chosen).await;
+        let result = attempt(shared, order, journal, &place, &base).await;
         place.close().await;
         result
     };
@@ -154,7 +210,7 @@ async fn base(
     order: &Order,
     journal: &mut JobJournal,
     stop: &CancellationToken,
-) -> Result<(BaseChosen, DateTime<Utc>), Stop> {
+) -> Result<BaseChosen, Stop> {
     if let Some(known) = journal.base() {
         return Ok(known);
     }
@@ -171,7 +227,7 @@ async fn base(
     let pulls = github.list_pulls(&order.repository, None, "open").await.map_err(Pause::from)?;
     let mentioned_by = pulls
         .iter()
-        .filter(|pull| !is_branch_for(&pull.head.branch, order.issue))
+        .filter(|pull| !is_pull_for(pull, order))
         .filter(|pull| {
             mentions(&pull.title, order.issue)
                 || pull.body.as_deref().is_some_and(|body| mentions(body, order.issue))
@@ -190,9 +246,8 @@ async fn base(
         mentioned_by,
     };
     let _ = checkout.close().await;
-    let now = (shared.now)();
-    journal.append_base(base.clone(), now).await?;
-    Ok((base, now))
+    journal.append_base(base.clone(), (shared.now)()).await?;
+    Ok(base)
 }
 
 /// The agent's run, and what comes of it.
@@ -202,7 +257,6 @@ async fn attempt(
     journal: &mut JobJournal,
     place: &Workplace,
     base: &BaseChosen,
-    chosen: DateTime<Utc>,
 ) -> Result<End, Stop> {
     let settings = &shared.settings;
     let rounds = if place.is_configured {
@@ -218,16 +272,14 @@ async fn attempt(
         nonce: nonce(order, &base.salt),
     };
     let start = converse::start(shared, task, place, rounds);
-    let spent = ((shared.now)() - chosen).to_std().unwrap_or_default();
-    let left = settings.job_time.saturating_sub(spent);
-    let report = converse::converse(shared, order, journal, start, left).await?;
+    let report = converse::converse(shared, order, journal, start).await?;
 
     let now = (shared.now)();
-    let wall = now - chosen;
+    let worked = journal.worked();
     let ending = match ending(&report, rounds) {
-        Verdict::Ended(ending) => ending,
-        Verdict::TryAgain(why) => return Err(Stop::failed(why)),
-        Verdict::Propose => {
+        Conclusion::Ended(ending) => ending,
+        Conclusion::TryAgain(why) => return Err(Stop::failed(why)),
+        Conclusion::Propose => {
             let changes =
                 place.source.change_set().await.map_err(|error| workplace::refused(&error))?;
             match proposal::check(&changes, &place.config.limits, &place.config.protected()) {
@@ -243,7 +295,7 @@ async fn attempt(
                         },
                         report: &report,
                         rounds,
-                        wall,
+                        worked,
                         now,
                     };
                     return Ok(End::Proposed(proposal::effect(&material, changes)));
@@ -252,21 +304,22 @@ async fn attempt(
             }
         }
     };
-    let footer = footer(order, &report, rounds, wall);
+    let footer = footer(order, &report, rounds, worked);
     Ok(ended(order, &ending, &footer, now))
 }
 
-enum Verdict {
+/// What comes of an agent's run.
+enum Conclusion {
     Propose,
     Ended(Ending),
     TryAgain(String),
 }
 
 /// What the agent's report means.
-fn ending(report: &Report, rounds: u32) -> Verdict {
-    Verdict::Ended(match &report.end {
-        AgentEnd::Green => return Verdict::Propose,
-        AgentEnd::TryAgain { why } => return Verdict::TryAgain(why.clone()),
+fn ending(report: &Report, rounds: u32) -> Conclusion {
+    Conclusion::Ended(match &report.end {
+        AgentEnd::Green => return Conclusion::Propose,
+        AgentEnd::TryAgain { why } => return Conclusion::TryAgain(why.clone()),
         AgentEnd::NotGreen { command, output } => {
             let how = report.runs.last().map(|run| run.end.to_string()).unwrap_or_default();
             Ending::gave_up(
@@ -315,12 +368,12 @@ fn ended(order: &Order, ending: &Ending, footer: &str, now: DateTime<Utc>) -> En
     }
 }
 
-fn footer(order: &Order, report: &Report, rounds: u32, wall: TimeDelta) -> String {
+fn footer(order: &Order, report: &Report, rounds: u32, worked: Duration) -> String {
     let signature = outcome::signature(order);
     if report.usage == Usage::default() && report.answers == 0 {
         return signature;
     }
-    format!("Used: {}.\n\n{signature}", proposal::budget(report, rounds, wall))
+    format!("Used: {}.\n\n{signature}", proposal::budget(report, rounds, worked))
 }
 
 /// Publishes what the journal says is the end; again, if need be.

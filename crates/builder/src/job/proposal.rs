@@ -1,6 +1,6 @@
 //! From a green tree to the effect that opens a pull request.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 use booty_events::v1::{
     BaseChosen, Effect, FileChange, FileMode, IssueOutcome, OpenPullRequest, effect::Write,
@@ -10,12 +10,12 @@ use booty_policy::{
     markdown, redact,
 };
 use booty_workspace::{Change, ChangeKind, ChangeSet, Mode};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use crate::{
     agent::protocol::{Commands, Report},
     order::Order,
-    outcome::{self, Ending, LABEL_OPENED, SLOT_OPEN},
+    outcome::{self, Ending, SLOT_OPEN},
 };
 
 /// GitHub takes 256 characters of a title.
@@ -35,7 +35,7 @@ pub(crate) struct Material<'a> {
     pub(crate) sandbox: &'a str,
     pub(crate) report: &'a Report,
     pub(crate) rounds: u32,
-    pub(crate) wall: TimeDelta,
+    pub(crate) worked: Duration,
     pub(crate) now: DateTime<Utc>,
 }
 
@@ -87,7 +87,11 @@ pub(crate) fn effect(material: &Material<'_>, changes: ChangeSet) -> Effect {
         body,
         draft: true,
         labels: Vec::new(),
-        outcome: Some(IssueOutcome { issue, label: LABEL_OPENED.to_owned(), comment: said }),
+        outcome: Some(IssueOutcome {
+            issue,
+            label: booty_events::label::OPENED.to_owned(),
+            comment: said,
+        }),
     };
     outcome::effect(order, SLOT_OPEN, Write::OpenPullRequest(write), material.now)
 }
@@ -155,14 +159,14 @@ fn body(material: &Material<'_>, paths: &[String]) -> String {
     let _ = write!(
         body,
         "## Budget\n\n{}\n\n{}",
-        budget(report, *rounds, material.wall),
+        budget(report, *rounds, material.worked),
         outcome::signature(order)
     );
     body
 }
 
 /// What a job has cost, in one line.
-pub(crate) fn budget(report: &Report, rounds: u32, wall: TimeDelta) -> String {
+pub(crate) fn budget(report: &Report, rounds: u32, worked: Duration) -> String {
     let usage = &report.usage;
     let model = Untrusted::new(report.model.clone());
     let model = match markdown::inert(&model, 100) {
@@ -177,7 +181,7 @@ pub(crate) fn budget(report: &Report, rounds: u32, wall: TimeDelta) -> String {
         usage.cache_read_tokens,
         usage.output_tokens,
         report.rounds,
-        wall.num_seconds(),
+        worked.as_secs(),
     )
 }
 

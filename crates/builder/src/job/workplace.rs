@@ -62,6 +62,8 @@ pub(crate) fn refused(error: &booty_workspace::Error) -> Stop {
     use booty_workspace::Error;
     let text = chain(error);
     match error {
+        // It may be so each time, and each time costs a whole clone: to be counted.
+        Error::TimedOut { .. } | Error::Damaged { .. } => Stop::failed(text),
         _ if error.is_retryable() => Stop::away(text),
         Error::NotFound { .. } => Stop::End(
             Ending::needs_human("not_found", "I can't find what I have to work on.").quoting(text),
@@ -178,6 +180,21 @@ pub(crate) fn mentions(text: &str, issue: IssueNumber) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shared::Pause;
+
+    #[test]
+    fn what_may_be_so_for_ever_counts_and_an_absent_network_does_not() {
+        use booty_workspace::Error;
+        let (repo, what) = ("o/r".to_owned(), "x".to_owned());
+        for error in [
+            Error::TimedOut { limit: std::time::Duration::from_secs(300) },
+            Error::Damaged { repo, what: what.clone() },
+        ] {
+            assert!(matches!(refused(&error), Stop::Pause(Pause::Failed { .. })), "{error}");
+        }
+        let error = Error::Network { what, source: None };
+        assert!(matches!(refused(&error), Stop::Pause(Pause::Away { .. })), "{error}");
+    }
 
     #[test]
     fn an_issue_is_mentioned_by_its_whole_number() {

@@ -3,6 +3,7 @@
 
 mod crash;
 mod decide;
+mod ends;
 mod entry;
 mod flow;
 mod hostile;

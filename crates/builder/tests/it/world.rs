@@ -83,10 +83,8 @@ impl World {
         })
         .await
         .unwrap();
-        let settings = BusSettings {
-            max_bytes: Some(256 << 20),
-            ..BusSettings::new(server.url(), "test")
-        };
+        let settings =
+            BusSettings { max_bytes: Some(256 << 20), ..BusSettings::new(server.url(), "test") };
         let bus = Bus::connect(settings).await.unwrap();
         bus.ensure().await.unwrap();
         let mut sim = SimSettings::new(dir.path().join("sim"));
@@ -175,13 +173,18 @@ impl World {
 
     /// An operator replays a delivery of the issue's.
     pub(crate) async fn replay(&self, issue: u64, delivery: &str, spool: u64) {
+        self.replay_from("BOOTY_INBOX-1", issue, delivery, spool).await;
+    }
+
+    /// With another origin it is another message, and so another lease, for the same replay.
+    pub(crate) async fn replay_from(&self, origin: &str, issue: u64, delivery: &str, spool: u64) {
         let mut headers = Headers::new();
         headers.insert(header::DELIVERY_ID, delivery);
         headers.insert(header::REPLAY_OF, spool.to_string());
         let mut body = payload(issue);
         body["issue"]["updated_at"] = json!("2024-01-01T00:00:00Z");
         let message = Outgoing {
-            subject: subject::replay(Service::Builder, "BOOTY_INBOX-1", spool),
+            subject: subject::replay(Service::Builder, origin, spool),
             headers,
             payload: serde_json::to_vec(&body).unwrap().into(),
         };

@@ -1,0 +1,205 @@
+//! Forge's reports: what became of the effects that end a job.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use booty_bus::{Delivery, Handler, Verdict};
+use booty_events::{
+    IssueNumber, JobId, Lane, Message as _, Service, stream,
+    v1::{Effect, Event, Job, JobState, effect::Write},
+};
+
+use crate::{
+    claim,
+    job::unless_away,
+    order::Order,
+    outcome,
+    shared::{Pause, Shared},
+};
+
+/// The reports that are handled.
+pub(crate) const WHAT: [&str; 4] = ["applied", "failed", "dry_run", "skipped"];
+
+/// Handles [`WHAT`].
+pub(crate) struct Reported {
+    shared: Arc<Shared>,
+}
+
+#[async_trait]
+impl Handler for Reported {
+    async fn handle(&self, delivery: &Delivery) -> Verdict {
+        let event = match Event::decode(delivery.payload.clone()) {
+            Ok(event) => event,
+            Err(error) => {
+                return Verdict::Reject { reason: "unreadable".to_owned(), why: error.to_string() };
+            }
+        };
+        match self.note(&event).await {
+            Ok(None) => Verdict::Done,
+            Ok(Some(reason)) => Verdict::Ignore { reason: reason.to_owned() },
+            Err(pause) => pause.verdict(&self.shared, delivery),
+        }
+    }
+
+    async fn given_up(&self, delivery: &Delivery, _why: &str) -> Result<(), String> {
+        let Ok(event) = Event::decode(delivery.payload.clone()) else { return Ok(()) };
+        self.give_up(&event).await.map_err(Pause::why)
+    }
+}
+
+impl Reported {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// Writes down what the report says of a job of ours; a word when it is about something else.
+    async fn note(&self, event: &Event) -> Result<Option<&'static str>, Pause> {
+        let subject = match self.subject(event).await? {
+            Ok(subject) => subject,
+            Err(reason) => return Ok(Some(reason)),
+        };
+        let order = &subject.order;
+        let Some(job) = self.shared.jobs.get(&order.job).await? else {
+            return Ok(Some("unknown_job"));
+        };
+        if job.attempt.max(1) != order.attempt {
+            return Ok(Some("earlier_run"));
+        }
+        self.say(&subject, event).await?;
+        self.set_state(order, event).await?;
+        claim::release(&self.shared, order).await?;
+        Ok(None)
+    }
+
+    /// Ends the job of a report that could not be handled, as far as that is possible. An error only
+    /// when something is away.
+    async fn give_up(&self, event: &Event) -> Result<(), Pause> {
+        let subject = match self.subject(event).await {
+            Ok(Ok(subject)) => subject,
+            Ok(Err(_not_ours)) => return Ok(()),
+            Err(pause) => return unless_away(Err::<(), _>(pause)),
+        };
+        let order = &subject.order;
+        match self.shared.jobs.get(&order.job).await {
+            Ok(Some(job)) if job.attempt.max(1) != order.attempt => return Ok(()),
+            Ok(_) => {
+                unless_away(self.say(&subject, event).await)?;
+                unless_away(self.set_state(order, event).await)?;
+            }
+            Err(error) => unless_away(Err::<(), _>(error))?,
+        }
+        unless_away(claim::release(&self.shared, order).await)
+    }
+
+    /// Whose effect the report is about; a word when it is no end of a job of ours.
+    async fn subject(&self, event: &Event) -> Result<Result<Subject, &'static str>, Pause> {
+        let Some(effect) = self.effect(&event.effect_id).await? else {
+            return Ok(Err("unknown_effect"));
+        };
+        if effect.requested_by != Service::Builder.as_str() {
+            return Ok(Err("not_ours"));
+        }
+        let Some(Write::OpenPullRequest(wanted)) = &effect.write else {
+            // Its job was over when it was asked for.
+            return Ok(Err("not_an_end"));
+        };
+        let order = order(&effect, wanted.issue);
+        Ok(order.map(|order| Subject { order, effect }).ok_or("unknown_job"))
+    }
+
+    async fn say(&self, subject: &Subject, event: &Event) -> Result<(), Pause> {
+        let order = &subject.order;
+        match event.name.as_str() {
+            "applied" => {
+                let said = Event {
+                    number: event.number,
+                    url: event.url.clone(),
+                    detail: format!("opened #{}", event.number),
+                    ..Event::default()
+                };
+                self.shared.say(order, "job_completed", "completed", said).await
+            }
+            "failed" => {
+                // The issue still hears of an outcome.
+                let why = why(event);
+                let outcome = outcome::not_opened(order, &subject.effect, why);
+                self.shared.outbox.effect(Lane::Outcome, &outcome, None).await?;
+                let said = Event {
+                    reason: "not_opened".to_owned(),
+                    detail: why.to_owned(),
+                    ..Event::default()
+                };
+                self.shared.say(order, "job_failed", "failed", said).await
+            }
+            unwritten => {
+                let said = Event {
+                    reason: unwritten.to_owned(),
+                    detail: "forge wrote nothing".to_owned(),
+                    ..Event::default()
+                };
+                self.shared.say(order, "job_completed", "completed", said).await
+            }
+        }
+    }
+
+    async fn set_state(&self, order: &Order, event: &Event) -> Result<(), Pause> {
+        let set = |job: &mut Job| match event.name.as_str() {
+            "applied" => {
+                job.state = JobState::Completed.into();
+                "opened".clone_into(&mut job.step);
+                job.reason.clear();
+                job.pull_request = event.number;
+                job.url.clone_from(&event.url);
+            }
+            "failed" => {
+                job.state = JobState::Failed.into();
+                "not_opened".clone_into(&mut job.step);
+                job.reason = format!("the pull request could not be opened: {}", why(event));
+            }
+            unwritten => {
+                job.state = JobState::Completed.into();
+                unwritten.clone_into(&mut job.step);
+                job.reason.clear();
+            }
+        };
+        self.shared.jobs.update(&order.job, set).await?;
+        Ok(())
+    }
+
+    /// The effect that a report is about. Ids are hexadecimal digits, so none can widen the filter.
+    async fn effect(&self, id: &str) -> Result<Option<Effect>, Pause> {
+        let Ok(id) = id.parse::<booty_events::EffectId>() else { return Ok(None) };
+        let filter = format!("booty.effect.*.*.{id}");
+        let stored = self.shared.bus.last_message(stream::EFFECTS.name, &filter).await?;
+        Ok(stored.and_then(|stored| Effect::decode(stored.payload).ok()))
+    }
+}
+
+/// What a report is about.
+struct Subject {
+    order: Order,
+    effect: Effect,
+}
+
+/// The order that asked for the effect. Its attempt is the one whose slot gives the effect's id.
+fn order(effect: &Effect, issue: u64) -> Option<Order> {
+    let job: JobId = effect.cause.parse().ok()?;
+    let attempt = match effect.slot.split_once('#') {
+        Some((_, attempt)) => attempt.parse().ok()?,
+        None => 1,
+    };
+    let order = Order {
+        delivery: job.delivery()?,
+        job,
+        repository: effect.repository.parse().ok()?,
+        installation: effect.installation,
+        issue: IssueNumber::new(issue)?,
+        attempt,
+        replay_of: 0,
+    };
+    (order.effect_id(outcome::SLOT_OPEN).as_str() == effect.id).then_some(order)
+}
+
+fn why(event: &Event) -> &str {
+    if event.detail.is_empty() { &event.reason } else { &event.detail }
+}
