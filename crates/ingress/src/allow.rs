@@ -1,58 +1,41 @@
-//! Which repositories and installations are served at all.
+//! Whose deliveries are taken.
 
 use std::collections::BTreeSet;
 
 use booty_events::RepoName;
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use booty_service::AllowList as Repositories;
+pub use booty_service::BadGlob;
 
-/// The allow-lists. Matched against the signed body only.
+/// Repositories and installations that are served.
 #[derive(Debug, Clone)]
 pub struct AllowList {
-    repositories: GlobSet,
+    repositories: Repositories,
     /// `None`: any installation, and deliveries without one.
     installations: Option<BTreeSet<u64>>,
 }
 
-/// Why a glob over `owner/name` can't be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{glob:?} {problem}")]
-pub struct BadGlob {
-    glob: String,
-    problem: String,
-}
-
 impl AllowList {
-    /// Globs over `owner/name` (`*` does not cross the slash; case is ignored, as GitHub does).
-    /// No glob allows nothing.
+    /// Repositories as globs over `owner/name`, as [`Repositories::new`] reads them.
     ///
     /// # Errors
     /// The first glob that can't be used.
     pub fn new(globs: &[String], installations: Option<BTreeSet<u64>>) -> Result<Self, BadGlob> {
-        let bad = |glob: &str, problem: String| BadGlob { glob: glob.to_owned(), problem };
-        let mut set = GlobSetBuilder::new();
-        for text in globs {
-            if text.split('/').count() != 2 {
-                return Err(bad(text, "is not of the form owner/name".to_owned()));
-            }
-            let glob = GlobBuilder::new(text)
-                .case_insensitive(true)
-                .literal_separator(true)
-                .build()
-                .map_err(|e| bad(text, format!("is not a glob: {}", e.kind())))?;
-            set.add(glob);
-        }
-        let repositories = set.build().map_err(|e| bad("", format!("can't be used: {e}")))?;
-        Ok(Self { repositories, installations })
+        Ok(Self::of(Repositories::new(globs)?, installations))
+    }
+
+    /// These repositories, of these installations.
+    pub fn of(repositories: Repositories, installations: Option<BTreeSet<u64>>) -> Self {
+        Self { repositories, installations }
     }
 
     /// Nobody is served.
     pub fn nobody() -> Self {
-        Self { repositories: GlobSet::empty(), installations: None }
+        Self::of(Repositories::nobody(), None)
     }
 
     /// Whether a repository is served.
     pub fn repository(&self, name: &RepoName) -> bool {
-        self.repositories.is_match(name.as_str())
+        self.repositories.allows(name)
     }
 
     /// Whether an installation is served; `None` for a delivery that names none.

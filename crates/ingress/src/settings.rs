@@ -177,17 +177,7 @@ const DEFAULT_TRIGGER_LABEL: &str = "agent:builder";
 const DEFAULT_QUEUE_MAX_SIZE: usize = 100;
 
 fn allow_list(env: &mut Env) -> AllowList {
-    let mut globs = env.list("ALLOWED_REPOS");
-    if let Some(url) = env.optional("TARGET_REPO_URL") {
-        match repository_of(&url) {
-            Some(name) if globs.is_empty() => globs.push(name),
-            Some(_) => {}
-            None => env.problem(
-                "TARGET_REPO_URL",
-                "is not the address of a repository such as https://github.com/owner/name",
-            ),
-        }
-    }
+    let repositories = booty_service::AllowList::from_env(env);
     let mut installations = BTreeSet::new();
     for text in env.list("ALLOWED_INSTALLATIONS") {
         match text.parse() {
@@ -201,19 +191,7 @@ fn allow_list(env: &mut Env) -> AllowList {
         }
     }
     let installations = (!installations.is_empty()).then_some(installations);
-    AllowList::new(&globs, installations.clone()).unwrap_or_else(|error| {
-        env.problem("ALLOWED_REPOS", &error.to_string());
-        AllowList::nobody()
-    })
-}
-
-/// `owner/name` of a repository's web or clone address.
-fn repository_of(url: &str) -> Option<String> {
-    let (_, rest) = url.split_once("://")?;
-    let (_, path) = rest.split_once('/')?;
-    let path = path.trim_end_matches('/');
-    let path = path.strip_suffix(".git").unwrap_or(path);
-    path.parse::<booty_events::RepoName>().ok().map(|name| name.as_str().to_owned())
+    AllowList::of(repositories, installations)
 }
 
 #[cfg(test)]
