@@ -1,5 +1,6 @@
 //! What a sender is told. Every answer of ours is JSON, refusals included.
 
+use booty_events::JobId;
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
@@ -14,7 +15,7 @@ pub(crate) enum Answer {
     /// Kept, and a service will take it.
     Accepted {
         /// The job that the sender can ask for.
-        job_id: String,
+        job_id: JobId,
     },
     /// Kept before, under the same delivery id.
     AlreadyProcessed,
@@ -74,18 +75,26 @@ impl Answer {
     /// `close`: the request was not read to its end, so the connection can't carry another one.
     pub(crate) fn into_response(self, close: bool) -> Response<AnswerBody> {
         let body = match &self {
-            Self::Accepted { job_id } => json!({"status": "accepted", "job_id": job_id}),
-            Self::AlreadyProcessed => json!({"status": "already_processed"}),
-            Self::Ignored { reason } => json!({"status": "ignored", "reason": reason}),
-            Self::Pong => json!({"status": "pong"}),
-            Self::Healthy => json!({"status": "ok"}),
-            Self::Refused(refusal) => json!({
-                "status": "error",
-                "reason": refusal.reason,
-                "message": refusal.message,
-            }),
+            // A job id is a plain token, so it needs no escaping.
+            Self::Accepted { job_id } => {
+                Bytes::from(format!(r#"{{"status":"accepted","job_id":"{job_id}"}}"#))
+            }
+            Self::AlreadyProcessed => Bytes::from_static(br#"{"status":"already_processed"}"#),
+            Self::Ignored { reason } => {
+                Bytes::from(json!({"status": "ignored", "reason": reason}).to_string())
+            }
+            Self::Pong => Bytes::from_static(br#"{"status":"pong"}"#),
+            Self::Healthy => Bytes::from_static(br#"{"status":"ok"}"#),
+            Self::Refused(refusal) => Bytes::from(
+                json!({
+                    "status": "error",
+                    "reason": refusal.reason,
+                    "message": refusal.message,
+                })
+                .to_string(),
+            ),
         };
-        let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
+        let mut response = Response::new(Full::new(body));
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -208,7 +208,7 @@ impl Keeper {
             Ok(Kept::New) => {
                 // The service that takes it says so at `info`.
                 tracing::debug!(event = "accepted", "the delivery is kept");
-                Answer::Accepted { job_id: accepted.job_id.into() }
+                Answer::Accepted { job_id: accepted.job_id }
             }
             Ok(Kept::Duplicate) => {
                 tracing::debug!(event = "already_processed", "the delivery was kept before");

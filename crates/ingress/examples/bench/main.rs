@@ -96,14 +96,18 @@ impl fmt::Display for Measured {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { load, own_us, broker_us } = self;
         let load::Outcome { per_second, p99_ms, .. } = load;
-        write!(f, "{per_second:.0}/s (p99 {p99_ms:.1} ms; CPU {own_us:.0} us, broker's {broker_us:.0} us)")
+        write!(
+            f,
+            "{per_second:.0}/s (p99 {p99_ms:.1} ms; CPU {own_us:.0} us, broker's {broker_us:.0} us)"
+        )
     }
 }
 
-async fn measure(server: &Server, broker: u32, length: Duration) -> Result<Measured> {
+async fn measure(bus: &Bus, server: &Server, broker: u32, length: Duration) -> Result<Measured> {
     let pid = server.child.id().context("it has ended")?;
     let before = (cpu(pid)?, cpu(broker)?);
     let load = load::run(server.address, CONNECTIONS, length).await?;
+    bus.jetstream().get_stream(INBOX.name).await?.purge().await?;
     let each = |seconds: f64| seconds * 1e6 / load.answered as f64;
     let (own_us, broker_us) = (each(cpu(pid)? - before.0), each(cpu(broker)? - before.1));
     Ok(Measured { load, own_us, broker_us })
@@ -114,7 +118,12 @@ fn cpu(pid: u32) -> Result<f64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
     let (_, after_name) = stat.rsplit_once(')').context("an unknown format of /proc/PID/stat")?;
     // Fields 14 and 15 of proc(5); the state is field 3. In ticks of 10 ms.
-    let ticks: u64 = after_name.split_whitespace().skip(11).take(2).map(str::parse::<u64>).sum::<Result<_, _>>()?;
+    let ticks: u64 = after_name
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .map(str::parse::<u64>)
+        .sum::<Result<_, _>>()?;
     Ok(ticks as f64 / 100.0)
 }
 
@@ -157,22 +166,21 @@ async fn compare(rounds: usize, length: Duration) -> Result<()> {
     let mut out = std::io::stdout();
     let broker = server.pid().context("the broker has ended")?;
     let warm_up = Duration::from_secs(1);
-    measure(&probe, broker, warm_up).await?;
-    measure(&ingress, broker, warm_up).await?;
+    measure(&bus, &probe, broker, warm_up).await?;
+    measure(&bus, &ingress, broker, warm_up).await?;
     let mut ratios = Vec::new();
     for round in 1..=rounds {
         // Who goes first alternates as well.
         let (of_probe, of_ingress) = if round % 2 == 1 {
-            let of_probe = measure(&probe, broker, length).await?;
-            (of_probe, measure(&ingress, broker, length).await?)
+            let of_probe = measure(&bus, &probe, broker, length).await?;
+            (of_probe, measure(&bus, &ingress, broker, length).await?)
         } else {
-            let of_ingress = measure(&ingress, broker, length).await?;
-            (measure(&probe, broker, length).await?, of_ingress)
+            let of_ingress = measure(&bus, &ingress, broker, length).await?;
+            (measure(&bus, &probe, broker, length).await?, of_ingress)
         };
         let ratio = of_ingress.load.per_second / of_probe.load.per_second;
         writeln!(out, "round {round}: probe {of_probe}, ingress {of_ingress}, ratio {ratio:.2}")?;
         ratios.push(ratio);
-        bus.jetstream().get_stream(INBOX.name).await?.purge().await?;
     }
     ratios.sort_by(f64::total_cmp);
     let median = ratios[ratios.len() / 2];

@@ -50,6 +50,17 @@ async fn keep(jetstream: &jetstream::Context, request: Request<Incoming>) -> Res
     verifier.update(&body);
     verifier.verify(&signature)?;
     let mut headers = HeaderMap::new();
+    if std::env::var_os("PROBE_MSGID").is_some() {
+        headers.insert("Nats-Msg-Id", subject.as_str());
+    }
+    if std::env::var_os("PROBE_HEADERS").is_some() {
+        for n in 0..11 {
+            headers.insert(
+                format!("booty-header-{n}").as_str(),
+                "0123456789012345678901234567890123456789",
+            );
+        }
+    }
     headers.insert("Nats-Expected-Last-Subject-Sequence", "0");
     jetstream.publish_with_headers(subject, headers, body).await?.await?;
     Ok(())

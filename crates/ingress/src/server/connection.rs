@@ -18,8 +18,6 @@ use super::{
 };
 use crate::settings::ConnectionLimits;
 
-/// A webhook has about twenty headers.
-const MAX_HEADERS: usize = 100;
 /// HTTP/2: what a peer may have under way on one connection.
 const MAX_STREAMS: u32 = 64;
 const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
@@ -55,8 +53,7 @@ pub(super) async fn serve<H: Handle>(
         .timer(TokioTimer::new())
         // `Patience` below is stricter: it also holds before the protocol is known, and answers 408.
         .header_read_timeout(None)
-        .max_headers(MAX_HEADERS)
-        // A head that does not fit is a 431; also the largest piece of a body at a time.
+        // More than 100 headers, or a head that does not fit, is a 431. The size is also the largest piece of a body at a time.
         .max_buf_size(MAX_HEAD_BYTES);
     builder
         .http2()

@@ -174,8 +174,7 @@ async fn spooled_deliveries_keep_their_order_and_their_ids() {
 async fn a_full_stream_is_no_reason_to_refuse() {
     let dir = TempDir::new().unwrap();
     let broker = own_broker(&dir).await;
-    let small =
-        BusSettings { max_bytes: Some(64 * 1024), ..BusSettings::new(broker.url(), "t") };
+    let small = BusSettings { max_bytes: Some(64 * 1024), ..BusSettings::new(broker.url(), "t") };
     let world =
         World::serve(settings(&dir), Bus::connect(small).await.unwrap()).await.ready().await;
     let mut sent = Vec::new();
