@@ -4,10 +4,10 @@
 use std::{path::PathBuf, time::Duration};
 
 use booty_bus::{Bus, BusSettings, local::LocalServer};
-use booty_events::v1::JobState;
 use booty_ingress::{AllowList, settings::SpoolSettings};
-use booty_service::{Env, JobStore};
+use booty_service::Env;
 use booty_sim::{Paces, Permission, Rule, Scope, Sim, SimSettings, Trouble};
+use futures_util::StreamExt as _;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -127,26 +127,22 @@ async fn fifty_labelled_issues_make_fifty_pull_requests_though_github_drops_answ
     let line = Line::start().await;
     let sim = &line.sim;
     sim.add_fault(Rule::new(Trouble::DropAfterCommit).writes().probability(0.3)).unwrap();
+    let mut said = line.bus.client().subscribe("booty.event.builder.>").await.unwrap();
     for n in 1..=ISSUES {
         let number =
             sim.open_issue(REPO, PERSON, &format!("Greeting {n} is misspelled"), "helo").unwrap();
         sim.add_label(REPO, number, "agent:builder", PERSON).unwrap();
     }
 
-    let store = JobStore::new(&line.bus);
     let done = async {
-        loop {
-            let jobs = store.list().await.unwrap();
-            let failed = jobs.iter().find(|job| job.state() == JobState::Failed);
-            assert!(failed.is_none(), "{failed:?}");
-            let completed = jobs
-                .iter()
-                .filter(|job| job.state() == JobState::Completed && job.pull_request > 0);
-            if completed.count() == ISSUES {
-                return;
+        let mut completed = 0;
+        while completed < ISSUES {
+            let said = said.next().await.expect("the broker stays");
+            match said.subject.split('.').nth(3) {
+                Some("job_completed") => completed += 1,
+                Some("job_failed" | "job_ignored") => panic!("{}", said.subject),
+                _ => {}
             }
-            // The bucket has no notification here; what is awaited is its state.
-            tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
     tokio::time::timeout(PATIENCE, done).await.expect("fifty completed jobs");
