@@ -4,7 +4,7 @@ use opentelemetry::KeyValue;
 use opentelemetry_otlp::SpanExporter;
 use opentelemetry_sdk::{
     Resource,
-    trace::{SdkTracerProvider, TracerProviderBuilder},
+    trace::{Sampler, SdkTracerProvider, TracerProviderBuilder},
 };
 
 use crate::Error;
@@ -43,7 +43,9 @@ pub(crate) fn provider(
         .build();
     let builder = SdkTracerProvider::builder().with_resource(resource);
     let builder: TracerProviderBuilder = match &settings.exporter {
-        Exporter::None => builder,
+        // Ids are made and travel all the same; only the recording that nobody would read goes. It
+        // cost ingress a seventh of its rate.
+        Exporter::None => builder.with_sampler(Sampler::AlwaysOff),
         Exporter::Console => {
             builder.with_batch_exporter(opentelemetry_stdout::SpanExporter::default())
         }
