@@ -1,0 +1,1 @@
+//! What does not compile, import or exist, found before tests run.

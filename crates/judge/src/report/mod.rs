@@ -1,0 +1,5 @@
+//! What a judgement says.
+
+mod finding;
+
+pub use finding::{Finding, Level, Place, Rule};

@@ -1,0 +1,1 @@
+//! What a test runner said, made into cases.
