@@ -1,0 +1,183 @@
+//! One tree, checked out and made ready to run things in.
+
+use std::path::PathBuf;
+
+use booty_policy::config::CommandSpec;
+use booty_sandbox::{Mount, RunResult};
+use booty_workspace::{Checkout, Proposal, Side};
+
+use crate::{
+    case::Results,
+    error::Error,
+    judge::Judge,
+    report::{Ran, Section, Stage},
+    results::{self, Instrumented},
+    rules::Commands,
+    shell::{Script, Shell},
+    stage::setup,
+};
+
+/// Where a run's report is expected, inside. Outside the tree: what lies in the tree is the change's.
+const REPORT_FOLDER: &str = "/booty/report";
+
+/// A tree that things can be run in.
+pub(crate) struct Stand {
+    checkout: Checkout,
+    pub(crate) shell: Shell,
+    /// What setup said.
+    pub(crate) setup: Section,
+    /// Whether the dependencies are there, or there are none.
+    pub(crate) is_installed: bool,
+}
+
+/// One run of the test command.
+pub(crate) struct TestRun {
+    pub(crate) run: RunResult,
+    pub(crate) results: Results,
+    pub(crate) ran: Ran,
+}
+
+impl TestRun {
+    pub(crate) fn succeeded(&self) -> bool {
+        self.run.succeeded()
+    }
+}
+
+/// A tree to make ready.
+pub(crate) struct Wanted<'a> {
+    pub(crate) proposal: &'a Proposal,
+    pub(crate) side: Side,
+    /// The job's folder is called so.
+    pub(crate) name: String,
+    /// Files to put over the tree before anything runs.
+    pub(crate) overlay: &'a [(String, Option<String>)],
+    pub(crate) commands: &'a Commands,
+}
+
+impl Stand {
+    /// Checks the tree out and installs its dependencies.
+    pub(crate) async fn prepare(
+        judge: &Judge,
+        order: &crate::judge::Order<'_>,
+        wanted: Wanted<'_>,
+        setup: &setup::Plan,
+    ) -> Result<Self, Error> {
+        let cancel = order.cancel.clone();
+        let checkout = wanted.proposal.check_out(wanted.side, &wanted.name, cancel.clone()).await?;
+        overlay(&checkout, wanted.overlay).await?;
+        own(judge, checkout.work_tree().to_owned()).await?;
+        let mut shell = Shell {
+            sandbox: judge.sandbox.clone(),
+            tree: checkout.work_tree().to_owned(),
+            env: judge.env.clone(),
+            mounts: Vec::new(),
+            limits: judge.limits,
+            cancel,
+        };
+        let installed = setup::run(judge, order, wanted.commands, setup, &mut shell).await?;
+        Ok(Self { checkout, shell, setup: installed.section, is_installed: installed.is_there })
+    }
+
+    /// Puts other files over the tree.
+    pub(crate) async fn overlay(
+        &self,
+        judge: &Judge,
+        files: &[(String, Option<String>)],
+    ) -> Result<(), Error> {
+        overlay(&self.checkout, files).await?;
+        own(judge, self.checkout.work_tree().to_owned()).await
+    }
+
+    /// Runs the test command, and reads what it reported.
+    pub(crate) async fn test(
+        &self,
+        judge: &Judge,
+        name: &str,
+        commands: &Commands,
+        command: &CommandSpec,
+    ) -> Result<TestRun, Error> {
+        let folder = tempfile::Builder::new()
+            .prefix("booty-report-")
+            .tempdir_in(&judge.scratch)
+            .map_err(Error::Scratch)?;
+        own(judge, folder.path().to_owned()).await?;
+        let instrumented = results::instrument(commands.runner, command, REPORT_FOLDER);
+        let mut shell = self.shell.clone();
+        shell.mounts.push(Mount {
+            source: folder.path().to_owned(),
+            target: PathBuf::from(REPORT_FOLDER),
+            writable: true,
+        });
+        let run = shell.run(&script(command, &instrumented)).await?;
+        if shell.cancel.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        let results =
+            results::read(commands.runner, &instrumented, &run.output, folder.path());
+        let ran = Ran::of(name, &command.command, &run);
+        tracing::info!(
+            event = "command_ran",
+            command = name,
+            end = %run.end,
+            duration_ms = ran.duration_ms,
+            cases = results.cases.len(),
+        );
+        Ok(TestRun { run, results, ran })
+    }
+
+    /// Removes the folder. A failure is logged and no more: the next start sweeps what is left.
+    pub(crate) async fn close(self) {
+        if let Err(error) = self.checkout.close().await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(event = "workspace_left", error);
+        }
+    }
+}
+
+fn script(command: &CommandSpec, instrumented: &Instrumented) -> Script {
+    let mut env = command.env.clone();
+    env.extend(instrumented.env.clone());
+    Script {
+        text: instrumented.script.clone(),
+        directory: command.directory.clone(),
+        env,
+        timeout: command.timeout,
+        output_bytes: Some(instrumented.output_bytes),
+    }
+}
+
+/// A script that is run as its owner wrote it.
+pub(crate) fn plain_script(command: &CommandSpec) -> Script {
+    Script {
+        text: command.command.clone(),
+        directory: command.directory.clone(),
+        env: command.env.clone(),
+        timeout: command.timeout,
+        output_bytes: None,
+    }
+}
+
+async fn overlay(checkout: &Checkout, files: &[(String, Option<String>)]) -> Result<(), Error> {
+    if files.is_empty() {
+        return Ok(());
+    }
+    let files: Vec<_> = files
+        .iter()
+        .map(|(path, content)| {
+            (path.clone().into_bytes(), content.clone().map(String::into_bytes))
+        })
+        .collect();
+    Ok(checkout.overlay(&files).await?)
+}
+
+/// Makes a folder the sandbox user's. Walking a large tree blocks.
+async fn own(judge: &Judge, path: PathBuf) -> Result<(), Error> {
+    let sandbox = judge.sandbox.clone();
+    let owned = tokio::task::spawn_blocking(move || sandbox.own(&path)).await;
+    Ok(owned.map_err(|error| Error::Broken(error.to_string()))??)
+}
+
+/// A stage whose setup failed says so once.
+pub(crate) fn not_reached(stage: Stage, why: &str) -> Section {
+    Section::skipped(stage, why)
+}
