@@ -5,6 +5,7 @@
 mod ending;
 mod exhaustion;
 mod isolation;
+mod mounts;
 mod output;
 mod tools;
 mod tree;
