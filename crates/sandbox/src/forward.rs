@@ -82,10 +82,11 @@ fn serve() -> io::Result<()> {
     let listener = TcpListener::from(rustix::io::dup(io::stdin())?);
     listener.set_nonblocking(true)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-    runtime.block_on(carry(tokio::net::TcpListener::from_std(listener)?, Path::new(SOCKET)))
+    runtime.block_on(carry(listener, Path::new(SOCKET)))
 }
 
-async fn carry(listener: tokio::net::TcpListener, socket: &Path) -> io::Result<()> {
+async fn carry(listener: TcpListener, socket: &Path) -> io::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let place = Arc::clone(&places).acquire_owned().await.map_err(io::Error::other)?;

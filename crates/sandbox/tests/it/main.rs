@@ -6,6 +6,7 @@ mod ending;
 mod exhaustion;
 mod isolation;
 mod mounts;
+mod network;
 mod output;
 mod tools;
 mod tree;
