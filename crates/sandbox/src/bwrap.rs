@@ -12,7 +12,14 @@ use std::{
 
 use rustix::fs::MemfdFlags;
 
-use crate::{command::Command, seccomp, spawn::Prelude, watch::scratch_bytes};
+use crate::{
+    command::Command,
+    forward,
+    network::{Exit, Network},
+    seccomp,
+    spawn::{Prelude, Staged},
+    watch::scratch_bytes,
+};
 
 /// Where the work tree is inside.
 pub(crate) const WORK_TREE: &str = "/workspace";
@@ -46,7 +53,7 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 /// outside could not without `CAP_SYS_RESOURCE`, which containers often lack. dash and busybox call
 /// it `-p`, bash `-u`; a wrong option ends dash, hence the trial in a subshell.
 const LIMIT_PROCESSES: &str = "if (ulimit -u \"$0\") 2>/dev/null; then ulimit -u \"$0\"; else ulimit -p \"$0\"; fi \
-    || { echo 'the number of processes cannot be limited'; exit 126; }; exec /bin/sh -c \"$1\"";
+    || { echo 'the number of processes cannot be limited'; exit 126; }; exec \"$@\"";
 
 /// The arguments of one sandbox, and the descriptors that they name.
 #[derive(Debug)]
@@ -70,6 +77,7 @@ impl Arguments {
     pub(crate) fn new(
         command: &Command,
         read_only: &[PathBuf],
+        exit: Option<&Exit<'_>>,
         reach: &Reach,
         status: OwnedFd,
         block: OwnedFd,
@@ -79,13 +87,18 @@ impl Arguments {
         arguments.isolation();
         arguments.root()?;
         arguments.scratch(command);
-        let mut stage = |folder: &Path| -> io::Result<PathBuf> {
+        let mut stage = |path: &Path| -> io::Result<PathBuf> {
             match reach {
-                Reach::Directly => Ok(folder.to_owned()),
+                Reach::Directly => Ok(path.to_owned()),
                 Reach::Staged => {
                     let target = format!("/tmp/{}", prelude.stage.len());
-                    let source = CString::new(folder.as_os_str().as_bytes())?;
-                    prelude.stage.push((source, CString::new(target.as_str())?));
+                    let source = CString::new(path.as_os_str().as_bytes())?;
+                    let is_folder = std::fs::symlink_metadata(path)?.is_dir();
+                    prelude.stage.push(Staged {
+                        source,
+                        target: CString::new(target.as_str())?,
+                        is_folder,
+                    });
                     prelude.staged.reserve(prelude.stage.len());
                     Ok(PathBuf::from(target))
                 }
@@ -97,6 +110,19 @@ impl Arguments {
         }
         let source = stage(&command.work_tree)?;
         arguments.paths("--bind", &source, Path::new(WORK_TREE));
+        for mount in &command.mounts {
+            let source = stage(&mount.source)?;
+            let option = if mount.writable { "--bind" } else { "--ro-bind" };
+            arguments.paths(option, &source, &mount.target);
+        }
+        if let Some(exit) = exit {
+            for (path, target) in
+                [(exit.forwarder, forward::PROGRAM), (exit.socket, forward::SOCKET)]
+            {
+                let source = stage(path)?;
+                arguments.paths("--ro-bind", &source, Path::new(target));
+            }
+        }
         arguments.texts(&["--remount-ro", "/"]);
         arguments.paths("--chdir", &Path::new(WORK_TREE).join(&command.directory), Path::new(""));
         arguments.environment(command, read_only);
@@ -119,17 +145,15 @@ impl Arguments {
         let list = std::mem::take(&mut self.list);
         let descriptor = self.memory_file(&list)?;
         let processes = command.limits.processes.to_string();
-        let line = [
-            "--args",
-            &descriptor,
-            "--",
-            "/bin/sh",
-            "-c",
-            LIMIT_PROCESSES,
-            &processes,
-            &command.script,
-        ];
-        Ok((line.map(str::to_owned).to_vec(), self.keep))
+        let then: &[&str] = match command.network {
+            Network::None => &["/bin/sh", "-c"],
+            Network::Proxy(_) => &[forward::PROGRAM, forward::ARGUMENT, forward::RUN],
+        };
+        let mut line = vec!["--args", &descriptor, "--", "/bin/sh", "-c", LIMIT_PROCESSES];
+        line.push(&processes);
+        line.extend(then);
+        line.push(&command.script);
+        Ok((line.into_iter().map(str::to_owned).collect(), self.keep))
     }
 
     fn isolation(&mut self) {
@@ -175,6 +199,11 @@ impl Arguments {
 
     fn environment(&mut self, command: &Command, read_only: &[PathBuf]) {
         for (name, value) in allowed(search_path(read_only), HOME) {
+            if !command.env.contains_key(name) {
+                self.texts(&["--setenv", name, &value]);
+            }
+        }
+        for (name, value) in command.network.env() {
             if !command.env.contains_key(name) {
                 self.texts(&["--setenv", name, &value]);
             }

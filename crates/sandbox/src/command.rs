@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use crate::error::Error;
+use crate::{
+    error::Error,
+    mount::{self, Mount},
+    network::Network,
+};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -11,13 +15,17 @@ const MIB: u64 = 1024 * 1024;
 pub struct Command {
     /// Given to `/bin/sh -c`. At most [`Command::MAX_SCRIPT_BYTES`].
     pub script: String,
-    /// The only thing of the host that can be written; `/workspace` inside.
+    /// Can be written; `/workspace` inside.
     pub work_tree: PathBuf,
     /// Where to start, relative to the work tree; empty is the work tree itself.
     pub directory: PathBuf,
     /// Added to the allow-list (`PATH`, `HOME`, `TMPDIR`, `LANG`, `TZ`, `USER`, `SHELL`, `TERM`,
     /// `CI`), and wins over it. Nothing of Booty's own environment is passed on.
     pub env: BTreeMap<String, String>,
+    /// More of the host, besides the work tree.
+    pub mounts: Vec<Mount>,
+    /// What it reaches.
+    pub network: Network,
     /// What it may use.
     pub limits: Limits,
 }
@@ -33,6 +41,8 @@ impl Command {
             work_tree: work_tree.into(),
             directory: PathBuf::new(),
             env: BTreeMap::new(),
+            mounts: Vec::new(),
+            network: Network::None,
             limits: Limits::default(),
         }
     }
@@ -58,7 +68,7 @@ impl Command {
                 return refuse(format!("the environment variable {name:?} cannot be set"));
             }
         }
-        Ok(())
+        mount::check(&self.mounts)
     }
 }
 
@@ -75,9 +85,9 @@ pub struct Limits {
     pub memory_bytes: u64,
     /// The largest file that can be written.
     pub file_bytes: u64,
-    /// By how much the work tree may grow; also the size of `/tmp`.
+    /// By how much the work tree and all writable mounts together may grow; also the size of `/tmp`.
     pub disk_bytes: u64,
-    /// By how many files and folders the work tree may grow; also the most in `/tmp`.
+    /// By how many files and folders they may grow; also the most in `/tmp`.
     pub disk_entries: u64,
     /// Open files of one process.
     pub open_files: u64,

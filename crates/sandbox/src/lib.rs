@@ -4,6 +4,9 @@ mod bwrap;
 mod cgroup;
 mod command;
 mod error;
+pub mod forward;
+mod mount;
+mod network;
 mod output;
 mod prepare;
 mod result;
@@ -17,6 +20,8 @@ mod watch;
 
 pub use command::{Command, Limits};
 pub use error::{Error, Unavailable};
+pub use mount::Mount;
+pub use network::{Network, ProxyExit};
 pub use result::{End, Limit, RunResult};
 pub use sandbox::Sandbox;
 pub use settings::{Backend, NOBODY, SandboxSettings};

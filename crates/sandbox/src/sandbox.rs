@@ -22,6 +22,8 @@ use crate::{
     Backend, Command, End, Error, Limit, RunResult, SandboxSettings, Unavailable,
     bwrap::{self, Arguments, Reach},
     cgroup::{Group, Parents},
+    mount,
+    network::{Exit, Network},
     prepare,
     running::{self, Output, Running, Victim},
     spawn::{self, Prelude, Spawner},
@@ -82,10 +84,12 @@ impl Sandbox {
             Err(error) => return Err(folder(error)),
         }
         let (limits, count_memory) = (command.limits, !self.shared.groups.have_memory());
-        let watch = {
-            let tree = tree.clone();
-            tokio::task::spawn_blocking(move || Watch::new(tree, limits, count_memory)).await
-        };
+        mount::check_sources(&command.mounts)?;
+        let written = command.mounts.iter().filter(|mount| mount.writable);
+        let trees: Vec<_> =
+            std::iter::once(tree).chain(written.map(|mount| mount.source.clone())).collect();
+        let watch =
+            tokio::task::spawn_blocking(move || Watch::new(trees, limits, count_memory)).await;
         let watch = watch
             .map_err(|error| Error::system("measure the work tree")(io::Error::other(error)))?;
         let (ended, output) = match self.shared.settings.backend {
@@ -131,9 +135,16 @@ impl Sandbox {
             (pipe()?, pipe()?, pipe()?);
         let reach = if self.shared.staged { Reach::Staged } else { Reach::Directly };
         let read_only = &self.shared.settings.read_only;
-        let (arguments, mut prelude) =
-            Arguments::new(command, read_only, &reach, status_end.into(), block_end.into())
-                .map_err(Error::system("pass on the arguments"))?;
+        let exit = Exit::find(&command.network, self.shared.settings.forwarder.as_deref())?;
+        let (arguments, mut prelude) = Arguments::new(
+            command,
+            read_only,
+            exit.as_ref(),
+            &reach,
+            status_end.into(),
+            block_end.into(),
+        )
+        .map_err(Error::system("pass on the arguments"))?;
         let (line, keep) =
             arguments.command_line(command).map_err(Error::system("pass on the arguments"))?;
         prelude.keep = keep;
@@ -199,6 +210,10 @@ impl Sandbox {
         cancel: &CancellationToken,
         started: Instant,
     ) -> Result<(End, Output), Error> {
+        if !command.mounts.is_empty() || command.network != Network::None {
+            let why = "without a sandbox there are no mounts and no network of its own".to_owned();
+            return Err(Error::Refused { why });
+        }
         let (output, printed) = io::pipe().map_err(Error::system("make a pipe"))?;
         let directory = command.work_tree.join(&command.directory);
         let folder = |source| Error::Folder { what: "use", path: directory.clone(), source };

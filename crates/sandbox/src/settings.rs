@@ -31,6 +31,12 @@ pub struct SandboxSettings {
     pub read_only: Vec<PathBuf>,
     /// User and group to become when started as root; `None` is refused then.
     pub run_as: Option<(u32, u32)>,
+    /// The program that carries connections out of a sandbox with [`Network::Proxy`]: it is started
+    /// as `<program> forward …` inside and ends in [`forward::main`](crate::forward::main). Without
+    /// one, such commands are refused.
+    ///
+    /// [`Network::Proxy`]: crate::Network::Proxy
+    pub forwarder: Option<PathBuf>,
 }
 
 impl Default for SandboxSettings {
@@ -39,6 +45,7 @@ impl Default for SandboxSettings {
             backend: Backend::Bwrap { program: PathBuf::from("bwrap") },
             read_only: Vec::new(),
             run_as: Some(NOBODY),
+            forwarder: None,
         }
     }
 }

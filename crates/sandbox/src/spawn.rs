@@ -3,7 +3,7 @@
 use std::{ffi::CString, io, os::fd::OwnedFd};
 
 use rustix::{
-    fs::{self, CWD, Mode},
+    fs::{self, CWD, Mode, OFlags},
     io::FdFlags,
     mount::{self, MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags},
     process::{Gid, Resource, Rlimit, Uid},
@@ -49,12 +49,20 @@ impl Spawner {
     }
 }
 
+/// A folder or file to mount where any user can reach it.
+#[derive(Debug)]
+pub(crate) struct Staged {
+    pub(crate) source: CString,
+    /// Below [`STAGE`].
+    pub(crate) target: CString,
+    pub(crate) is_folder: bool,
+}
+
 /// What a child does between fork and exec.
 #[derive(Debug, Default)]
 pub(crate) struct Prelude {
-    /// Folders to mount where any user can reach them, in a mount namespace of the child's own:
-    /// source, and the path below [`STAGE`]. Needs root.
-    pub(crate) stage: Vec<(CString, CString)>,
+    /// What to mount on the stage, in a mount namespace of the child's own. Needs root.
+    pub(crate) stage: Vec<Staged>,
     /// Room for the mounts on their way, as nothing can be allocated then.
     pub(crate) staged: Vec<OwnedFd>,
     /// The user and group to become. Needs root.
@@ -104,13 +112,18 @@ impl Prelude {
             | OpenTreeFlags::OPEN_TREE_CLOEXEC
             | OpenTreeFlags::AT_RECURSIVE
             | OpenTreeFlags::AT_SYMLINK_NOFOLLOW;
-        for (source, _) in &self.stage {
+        for Staged { source, .. } in &self.stage {
             self.staged.push(mount::open_tree(CWD, source.as_c_str(), clone)?);
         }
         let flags = MountFlags::NODEV | MountFlags::NOSUID | MountFlags::NOEXEC;
         mount::mount(c"tmpfs", STAGE, c"tmpfs", flags, Some(c"mode=0755,size=65536"))?;
-        for ((_, target), tree) in self.stage.iter().zip(&self.staged) {
-            fs::mkdirat(CWD, target.as_c_str(), Mode::RWXU | Mode::XGRP | Mode::XOTH)?;
+        for (Staged { target, is_folder, .. }, tree) in self.stage.iter().zip(&self.staged) {
+            if *is_folder {
+                fs::mkdirat(CWD, target.as_c_str(), Mode::RWXU | Mode::XGRP | Mode::XOTH)?;
+            } else {
+                let new = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+                fs::openat(CWD, target.as_c_str(), new, Mode::RUSR)?;
+            }
             let by_descriptor = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
             mount::move_mount(tree, c"", CWD, target.as_c_str(), by_descriptor)?;
         }

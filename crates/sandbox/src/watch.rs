@@ -37,7 +37,8 @@ pub(crate) struct Usage {
 /// Everything a look needs. Made before the command starts.
 #[derive(Debug)]
 pub(crate) struct Watch {
-    tree: PathBuf,
+    /// The work tree first, then the other folders and files that can be written.
+    trees: Vec<PathBuf>,
     before: Usage,
     free_before: u64,
     limits: Limits,
@@ -51,14 +52,14 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Measures the tree as it is now. Blocks.
-    pub(crate) fn new(tree: PathBuf, limits: Limits, count_memory: bool) -> Self {
-        // If the tree is too deep before anything ran, the first look says so.
+    /// Measures the trees as they are now. Blocks.
+    pub(crate) fn new(trees: Vec<PathBuf>, limits: Limits, count_memory: bool) -> Self {
+        // If a tree is too deep before anything ran, the first look says so.
         let before =
-            measure(&tree, Usage { bytes: u64::MAX, entries: u64::MAX }).unwrap_or_default();
-        let free_before = free_bytes(&tree);
+            measure(&trees, Usage { bytes: u64::MAX, entries: u64::MAX }).unwrap_or_default();
+        let free_before = free_bytes(&trees);
         Self {
-            tree,
+            trees,
             before,
             free_before,
             limits,
@@ -122,11 +123,11 @@ impl Watch {
             bytes: self.before.bytes.saturating_add(self.limits.disk_bytes),
             entries: self.before.entries.saturating_add(self.limits.disk_entries),
         };
-        let usage = match measure(&self.tree, most) {
+        let usage = match measure(&self.trees, most) {
             Ok(usage) => usage,
             Err(limit) => return Some(limit),
         };
-        if self.free_before > 2 * FREE_FLOOR_BYTES && free_bytes(&self.tree) < FREE_FLOOR_BYTES {
+        if self.free_before > 2 * FREE_FLOOR_BYTES && free_bytes(&self.trees) < FREE_FLOOR_BYTES {
             return Some(Limit::Disk);
         }
         for file_system in &self.scratch {
@@ -160,9 +161,10 @@ impl Watch {
         entries.flatten().map(|entry| entry.path()).filter(is_process).collect()
     }
 
-    /// What open files hold that have no name: on the tree's disk, and in memory.
+    /// What open files hold that have no name: on the trees' disks, and in memory.
     fn nameless_bytes(&self, processes: &[PathBuf]) -> (u64, u64) {
-        let Ok(device) = fs::metadata(&self.tree).map(|tree| tree.dev()) else { return (0, 0) };
+        let devices: HashSet<u64> =
+            self.trees.iter().filter_map(|tree| Some(fs::metadata(tree).ok()?.dev())).collect();
         let mut seen = HashSet::new();
         processes
             .iter()
@@ -172,7 +174,7 @@ impl Watch {
             .filter_map(|descriptor| fs::metadata(descriptor.path()).ok())
             .filter(|file| file.is_file() && file.nlink() == 0)
             .filter(|file| seen.insert((file.dev(), file.ino())))
-            .fold((0, 0), |(disk, memory), file| match file.dev() == device {
+            .fold((0, 0), |(disk, memory), file| match devices.contains(&file.dev()) {
                 true => (disk + file.blocks() * 512, memory),
                 false => (disk, memory + file.blocks() * 512),
             })
@@ -194,33 +196,45 @@ pub(crate) fn scratch_bytes(limits: &Limits) -> u64 {
     limits.disk_bytes.min(limits.memory_bytes)
 }
 
-/// Counts a tree, up to `most`.
-fn measure(root: &Path, most: Usage) -> Result<Usage, Limit> {
+/// Counts trees together, up to `most`. One of them may be a file.
+fn measure(trees: &[PathBuf], most: Usage) -> Result<Usage, Limit> {
     let mut usage = Usage::default();
     let mut linked = HashSet::new();
-    let walked = tree::walk(root, |_, _, stat| {
-        usage.entries += 1;
-        if stat.st_nlink < 2 || linked.insert(stat.st_ino) {
-            usage.bytes =
-                usage.bytes.saturating_add(u64::try_from(stat.st_blocks).unwrap_or(0) * 512);
+    for tree in trees {
+        let walked = tree::walk(tree, |_, _, stat| {
+            usage.entries += 1;
+            if stat.st_nlink < 2 || linked.insert((stat.st_dev, stat.st_ino)) {
+                let bytes = u64::try_from(stat.st_blocks).unwrap_or(0) * 512;
+                usage.bytes = usage.bytes.saturating_add(bytes);
+            }
+            match usage.bytes > most.bytes || usage.entries > most.entries {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        });
+        match walked {
+            Ok(()) => {}
+            Err(Stop::TooDeep) => return Err(Limit::Depth),
+            Err(Stop::Enough) if usage.bytes > most.bytes => return Err(Limit::Disk),
+            Err(Stop::Enough) => return Err(Limit::DiskEntries),
+            // It is the command's tree: it may take away what we look at.
+            Err(Stop::Failed(_)) => {
+                let file = fs::symlink_metadata(tree).ok().filter(fs::Metadata::is_file);
+                usage.bytes += file.map_or(0, |file| file.blocks() * 512);
+            }
         }
-        match usage.bytes > most.bytes || usage.entries > most.entries {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
-        }
-    });
-    match walked {
-        Ok(()) => Ok(usage),
-        Err(Stop::TooDeep) => Err(Limit::Depth),
-        Err(Stop::Enough) if usage.bytes > most.bytes => Err(Limit::Disk),
-        Err(Stop::Enough) => Err(Limit::DiskEntries),
-        // It is the command's tree: it may take away what we look at.
-        Err(Stop::Failed(_)) => Ok(usage),
+    }
+    match usage.bytes > most.bytes {
+        true => Err(Limit::Disk),
+        false => Ok(usage),
     }
 }
 
-fn free_bytes(path: &Path) -> u64 {
-    rustix::fs::statvfs(path).map_or(u64::MAX, |now| now.f_bavail.saturating_mul(now.f_frsize))
+fn free_bytes(trees: &[PathBuf]) -> u64 {
+    let free = |tree: &PathBuf| {
+        rustix::fs::statvfs(tree).map_or(u64::MAX, |now| now.f_bavail.saturating_mul(now.f_frsize))
+    };
+    trees.iter().map(free).min().unwrap_or(u64::MAX)
 }
 
 /// A line `Name:   123 kB` of a file in `/proc`.

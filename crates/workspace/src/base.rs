@@ -52,6 +52,16 @@ impl From<Error> for Refusal {
     }
 }
 
+impl Refusal {
+    /// For who can't get the objects anew. `repo` is whose they are.
+    pub(crate) fn into_error(self, repo: &str) -> Error {
+        match self {
+            Self::Error(error) => error,
+            Self::Damaged(what) => Error::Damaged { repo: repo.to_owned(), what },
+        }
+    }
+}
+
 /// The bytes of an object that must be of this kind and must not be longer than that.
 pub(crate) fn read(
     repo: &gix::Repository,

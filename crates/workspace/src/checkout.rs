@@ -12,11 +12,12 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
     Change, ChangeSet, Error, Mode, TreeLimits,
-    base::{self, BaseTree, Refusal},
+    base::{self, BaseTree},
     ignore::IgnoreRules,
     job::JobFolder,
     mirror::Held,
     scan::{self, BaseIndex, Tracked},
+    scratch::Scratch,
 };
 
 /// The longest `.gitignore` that is read; longer ones are left out, so what they name is part of the change set.
@@ -48,36 +49,57 @@ pub struct BaseFile {
 /// What blocking threads work with.
 struct Inner {
     folder: JobFolder,
-    held: Held,
+    objects: Objects,
     key: String,
     index: BaseIndex,
     limits: TreeLimits,
 }
 
+/// Where a checkout's files come from, kept for as long as it lives.
+pub(crate) enum Objects {
+    /// A mirror.
+    Mirror(Held),
+    /// What a merge made, over what it was made of.
+    Merge(Arc<Scratch>),
+}
+
+impl Objects {
+    pub(crate) fn repo(&self) -> gix::Repository {
+        match self {
+            Self::Mirror(held) => held.repo.to_thread_local(),
+            Self::Merge(scratch) => scratch.repo.to_thread_local(),
+        }
+    }
+}
+
+/// What a checkout is called.
+pub(crate) struct Origin {
+    /// The mirror's, or the local repository's.
+    pub(crate) key: String,
+    pub(crate) branch: String,
+    pub(crate) base: String,
+}
+
 impl Checkout {
     pub(crate) fn new(
         folder: JobFolder,
-        held: Held,
-        key: String,
-        branch: String,
+        objects: Objects,
+        origin: Origin,
         tree: BaseTree,
         limits: TreeLimits,
     ) -> Self {
+        let Origin { key, branch, base } = origin;
         let index = BaseIndex::new(tree);
-        let files = index.files.iter().map(|(path, tracked)| BaseFile {
-            path: path.clone(),
-            mode: tracked.mode,
-            size: tracked.size,
-        });
+        let files = index.list();
         let stop = CancellationToken::new();
         Self {
             _stop: stop.clone().drop_guard(),
             stop,
-            files: files.collect(),
+            files,
             tree: folder.tree().to_owned(),
-            base: held.commit.to_string(),
+            base,
             branch,
-            inner: Arc::new(Inner { folder, held, key, index, limits }),
+            inner: Arc::new(Inner { folder, objects, key, index, limits }),
         }
     }
 
@@ -86,12 +108,12 @@ impl Checkout {
         &self.tree
     }
 
-    /// The commit's sha, 40 hexadecimal digits.
+    /// The commit's sha, 40 hexadecimal digits. For what a merge made, which is no commit, the merged tree's id.
     pub fn base(&self) -> &str {
         &self.base
     }
 
-    /// The target branch.
+    /// The target branch; for a local repository, what the base was named by.
     pub fn branch(&self) -> &str {
         &self.branch
     }
@@ -105,10 +127,8 @@ impl Checkout {
     /// `None` when the commit has no such file.
     pub async fn base_content(&self, path: &[u8]) -> Result<Option<Vec<u8>>, Error> {
         let Some(tracked) = self.inner.index.files.get(path).copied() else { return Ok(None) };
-        self.blocking(move |inner, _| {
-            inner.old_content(&inner.held.repo.to_thread_local(), tracked).map(Some)
-        })
-        .await
+        self.blocking(move |inner, _| inner.old_content(&inner.objects.repo(), tracked).map(Some))
+            .await
     }
 
     /// Added, changed, deleted and mode-changed paths of the work tree against the base.
@@ -152,7 +172,7 @@ impl fmt::Debug for Checkout {
 
 impl Inner {
     fn change_set(&self, stop: &CancellationToken) -> Result<ChangeSet, Error> {
-        let repo = self.held.repo.to_thread_local();
+        let repo = self.objects.repo();
         let differences =
             scan::scan(self.folder.tree(), &self.index, &self.rules(&repo)?, &self.limits, stop)?;
         let mut changes = Vec::with_capacity(differences.found.len() + differences.gone.len());
@@ -201,10 +221,8 @@ impl Inner {
     }
 
     fn old_content(&self, repo: &gix::Repository, tracked: Tracked) -> Result<Vec<u8>, Error> {
-        base::read(repo, tracked.id, Kind::Blob, tracked.size).map_err(|refusal| match refusal {
-            Refusal::Error(error) => error,
-            Refusal::Damaged(what) => Error::Damaged { repo: self.key.clone(), what },
-        })
+        base::read(repo, tracked.id, Kind::Blob, tracked.size)
+            .map_err(|refusal| refusal.into_error(&self.key))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf, time::Duration};
 
-/// Why there is no checkout, or no change set.
+/// Why there is no checkout, no merge, or no change set.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -66,16 +66,24 @@ pub enum Error {
         /// What is wrong.
         what: String,
     },
+    /// Base and head have no commit in common, so there is nothing that a merge could start from.
+    #[error("{head} and {base} have no history in common, so they can't be merged")]
+    Unrelated {
+        /// The base's sha.
+        base: String,
+        /// The head's sha.
+        head: String,
+    },
     /// Another checkout of the same name is alive, in this process or another.
     #[error("job {job} already has a checkout")]
     Busy {
         /// The job.
         job: String,
     },
-    /// The mirror is damaged, and cloning it anew did not help.
-    #[error("the mirror of {repo} is damaged: {what}")]
+    /// Objects are missing or damaged: in a mirror, where cloning it anew did not help, or in a local repository.
+    #[error("the objects of {repo} are damaged: {what}")]
     Damaged {
-        /// The repository's key.
+        /// The repository's key, or its folder.
         repo: String,
         /// What was seen.
         what: String,
@@ -111,6 +119,7 @@ impl Error {
             | Self::Redirected { .. }
             | Self::TooLarge { .. }
             | Self::Hostile { .. }
+            | Self::Unrelated { .. }
             | Self::Invalid { .. } => false,
         }
     }

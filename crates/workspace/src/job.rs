@@ -7,9 +7,13 @@ use std::{
     fs::{self, File, TryLockError},
     io::ErrorKind,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use crate::{Error, remove};
+
+/// The number of the next folder without a name.
+static NEXT: AtomicU64 = AtomicU64::new(1);
 
 /// Where jobs lie, and where they go.
 #[derive(Debug)]
@@ -63,6 +67,18 @@ impl Jobs {
             self.remove(place)?;
         }
         Ok(JobFolder { folder, tree, trash: self.trash.clone(), lock: Some(lock) })
+    }
+
+    /// Makes a folder of a name that no job can have.
+    pub(crate) fn create_unnamed(&self, what: &str) -> Result<JobFolder, Error> {
+        loop {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            // In another container the same process id may be taken.
+            match self.create(&format!(".{what}-{}-{number}", std::process::id())) {
+                Err(Error::Busy { .. }) => {}
+                result => return result,
+            }
+        }
     }
 
     fn sweep(&self) -> Result<(), Error> {
@@ -128,6 +144,11 @@ fn take(folder: &Path) -> Result<Taken, Error> {
 }
 
 impl JobFolder {
+    /// The folder itself.
+    pub(crate) fn path(&self) -> &Path {
+        &self.folder
+    }
+
     /// The folder for the files.
     pub(crate) fn tree(&self) -> &Path {
         &self.tree

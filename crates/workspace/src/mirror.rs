@@ -51,8 +51,12 @@ pub(crate) struct Mirrors {
 pub(crate) struct Held {
     pub(crate) repo: gix::ThreadSafeRepository,
     pub(crate) commit: ObjectId,
-    _in_use: File,
+    pub(crate) in_use: InUse,
 }
+
+/// Keeps a generation from being removed.
+#[derive(Debug)]
+pub(crate) struct InUse(#[allow(dead_code, reason = "held, not read")] File);
 
 /// What is fetched.
 pub(crate) struct Order<'a> {
@@ -63,7 +67,7 @@ pub(crate) struct Order<'a> {
 }
 
 /// Why a fetch into a generation did not work.
-enum Trouble {
+pub(crate) enum Trouble {
     Error(Error),
     /// Nobody's fault but the generation's, as far as one can see.
     Generation(String),
@@ -110,31 +114,44 @@ impl Mirrors {
 
     /// Fetches what is wanted. `fresh` starts a new generation whatever the current one looks like.
     pub(crate) fn fetch(&self, order: &Order<'_>, fresh: bool) -> Result<Held, Error> {
-        let mirror = self.folder.join(order.key);
-        fs::create_dir_all(&mirror).map_err(Error::io("can't make the folder", &mirror))?;
+        let mirror = self.make(order)?;
         let lock = self.lock(&mirror, &order.terms)?;
         self.tidy(&mirror)?;
-        let current = generations(&mirror)?.last().copied();
-        let held = match current.filter(|_| !fresh) {
-            None => self.clone(&mirror, current, order)?,
-            Some(number) => {
-                let path = generation(&mirror, number);
-                match self.update(&path, order) {
-                    Ok(held) => held,
-                    Err(Trouble::Error(error)) => return Err(error),
-                    Err(Trouble::Generation(why)) => {
-                        tracing::info!(mirror = order.key, why, "cloning the mirror anew");
-                        self.clone(&mirror, current, order)?
-                    }
-                }
-            }
-        };
+        let held = self.newest(&mirror, order, fresh)?;
         self.tidy(&mirror)?;
         drop(lock);
         Ok(held)
     }
 
-    fn lock(&self, mirror: &Path, terms: &Terms) -> Result<File, Error> {
+    /// The folder of a repository's generations.
+    pub(crate) fn make(&self, order: &Order<'_>) -> Result<PathBuf, Error> {
+        let mirror = self.folder.join(order.key);
+        fs::create_dir_all(&mirror).map_err(Error::io("can't make the folder", &mirror))?;
+        Ok(mirror)
+    }
+
+    /// What is wanted, from the newest generation or from one that is made for it. Needs the mirror's lock.
+    pub(crate) fn newest(
+        &self,
+        mirror: &Path,
+        order: &Order<'_>,
+        fresh: bool,
+    ) -> Result<Held, Error> {
+        let current = generations(mirror)?.last().copied();
+        let Some(number) = current.filter(|_| !fresh) else {
+            return self.clone(mirror, current, order);
+        };
+        match self.update(&generation(mirror, number), order) {
+            Ok(held) => Ok(held),
+            Err(Trouble::Error(error)) => Err(error),
+            Err(Trouble::Generation(why)) => {
+                tracing::info!(mirror = order.key, why, "cloning the mirror anew");
+                self.clone(mirror, current, order)
+            }
+        }
+    }
+
+    pub(crate) fn lock(&self, mirror: &Path, terms: &Terms) -> Result<File, Error> {
         let path = mirror.join("lock");
         let file = File::options().create(true).truncate(false).write(true).open(&path);
         let file = file.map_err(Error::io("can't make the lock", &path))?;
@@ -165,6 +182,8 @@ impl Mirrors {
     /// A new generation, with nothing in it but what is wanted.
     fn clone(&self, mirror: &Path, current: Option<u64>, order: &Order<'_>) -> Result<Held, Error> {
         let number = current.map_or(1, |number| number + 1);
+        // What the old generation cost is not the new one's.
+        order.terms.received.store(0, Ordering::Relaxed);
         let half = mirror.join(format!("{number}.half"));
         let path = generation(mirror, number);
         // Nothing of ours is old here, so what can't be explained is the remote's.
@@ -229,10 +248,29 @@ impl Mirrors {
         if !repo.has_object(commit) {
             return Err(Trouble::Generation(format!("{commit} is missing")));
         }
-        Ok(Held { repo: repo.into_sync(), commit, _in_use: in_use })
+        Ok(Held { repo: repo.into_sync(), commit, in_use: InUse(in_use) })
     }
 
-    fn receive(&self, path: &Path, order: &Order<'_>) -> Result<ObjectId, Trouble> {
+    /// The wanted commit, without its history.
+    pub(crate) fn receive(&self, path: &Path, order: &Order<'_>) -> Result<ObjectId, Trouble> {
+        let source = match order.want {
+            Want::Branch(branch) => format!("refs/heads/{branch}"),
+            Want::Commit { sha, .. } => sha.clone(),
+        };
+        self.ask(path, order, &[&source], None)?.ok_or_else(|| {
+            Error::NotFound { what: format!("branch {}", order.want.branch()) }.into()
+        })
+    }
+
+    /// Asks for refs or commits. With a depth, that much of their history is fetched, whatever is here already; without,
+    /// only the first one, if it is not here. Returns what the first one is, if the remote has it.
+    pub(crate) fn ask(
+        &self,
+        path: &Path,
+        order: &Order<'_>,
+        sources: &[&str],
+        depth: Option<NonZeroU32>,
+    ) -> Result<Option<ObjectId>, Trouble> {
         let terms = &order.terms;
         let interrupt = Arc::new(AtomicBool::new(false));
         // Indexing a pack listens to a flag only.
@@ -246,7 +284,7 @@ impl Mirrors {
                 interrupt.store(true, Ordering::Relaxed);
             }
         });
-        let result = self.talk(path, order, &interrupt);
+        let result = self.talk(path, order, sources, depth, &interrupt);
         watch.abort();
         if result.is_err() && interrupt.load(Ordering::Relaxed) {
             return Err(if terms.cancel.is_cancelled() {
@@ -262,26 +300,27 @@ impl Mirrors {
         &self,
         path: &Path,
         order: &Order<'_>,
+        sources: &[&str],
+        depth: Option<NonZeroU32>,
         interrupt: &AtomicBool,
-    ) -> Result<ObjectId, Trouble> {
+    ) -> Result<Option<ObjectId>, Trouble> {
         let Remote { url, token } = order.remote;
         let (wire, failure) = Wire::new(&self.clients, url, token.as_ref(), order.terms.clone())?;
         let explain = |error: gix::Error| {
             let first = failure.lock().unwrap_or_else(PoisonError::into_inner).take();
             first.map_or_else(|| self.explain(order, error), Trouble::Error)
         };
-        let (source, destination) = match order.want {
-            Want::Branch(branch) => (format!("refs/heads/{branch}"), local_ref(branch)),
-            Want::Commit { sha, .. } => (sha.clone(), local_ref(sha)),
-        };
         let address =
             gix::Url::try_from(url.as_str()).map_err(|error| Error::invalid(error.to_string()))?;
         let transport = Transport::new_http(wire, address.clone(), Protocol::V2, false);
         let repo = self.repository(path)?;
-        let refspec = BString::from(format!("+{source}:{destination}"));
+        let refspecs = sources.iter().map(|source| {
+            let name = source.strip_prefix("refs/heads/").unwrap_or(source);
+            BString::from(format!("+{source}:{}", local_ref(name)))
+        });
         let remote = repo
             .remote_at_without_url_rewrite(address)
-            .and_then(|remote| remote.with_refspecs([&refspec], Direction::Fetch))
+            .and_then(|remote| remote.with_refspecs(refspecs, Direction::Fetch))
             .map_err(|error| Error::invalid(format!("can't ask for this: {error}")))?
             .with_fetch_tags(fetch::Tags::None);
         let connection = remote
@@ -297,19 +336,17 @@ impl Mirrors {
             .first()
             .and_then(|mapping| mapping.remote.as_id())
             .map(ToOwned::to_owned);
-        let Some(tip) = tip else {
-            return Err(Error::NotFound { what: format!("branch {}", order.want.branch()) }.into());
-        };
+        let Some(tip) = tip else { return Ok(None) };
         // Asked for a depth, gix would fetch, and store an empty pack.
-        if repo.has_object(tip) {
-            return Ok(tip);
+        if depth.is_none() && repo.has_object(tip) {
+            return Ok(Some(tip));
         }
-        tracing::debug!(mirror = order.key, %tip, "fetching");
+        tracing::debug!(mirror = order.key, %tip, depth, "fetching");
         prepared
-            .with_shallow(fetch::Shallow::DepthAtRemote(NonZeroU32::MIN))
+            .with_shallow(fetch::Shallow::DepthAtRemote(depth.unwrap_or(NonZeroU32::MIN)))
             .receive(Discard, interrupt)
             .map_err(explain)?;
-        Ok(tip)
+        Ok(Some(tip))
     }
 
     /// What gix's own words mean to us.
@@ -348,18 +385,18 @@ impl Mirrors {
         }
     }
 
-    fn repository(&self, path: &Path) -> Result<gix::Repository, Trouble> {
+    pub(crate) fn repository(&self, path: &Path) -> Result<gix::Repository, Trouble> {
         gix::open_opts(path, self.options().open_path_as_is(true)).map_err(generation_trouble)
     }
 
     /// Neither the user's nor the system's configuration, nor the environment, and nothing that starts a program.
-    fn options(&self) -> gix::open::Options {
+    pub(crate) fn options(&self) -> gix::open::Options {
         gix::open::Options::isolated()
             .config_overrides([format!("gitoxide.objects.allocLimit={}", self.allocation_limit)])
     }
 
     /// Removes what is half made, and generations that nobody reads any more. Needs the mirror's lock.
-    fn tidy(&self, mirror: &Path) -> Result<(), Error> {
+    pub(crate) fn tidy(&self, mirror: &Path) -> Result<(), Error> {
         for entry in fs::read_dir(mirror).map_err(Error::io("can't list", mirror))? {
             let path = entry.map_err(Error::io("can't list", mirror))?.path();
             if path.extension().is_some_and(|extension| extension == "half") {
@@ -461,7 +498,7 @@ fn generation_trouble(error: gix::Error) -> Trouble {
     Trouble::Generation(chain(&error))
 }
 
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

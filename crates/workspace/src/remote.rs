@@ -38,6 +38,16 @@ impl Want {
     }
 }
 
+/// The commit that is to be merged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// 40 hexadecimal digits. Exactly this commit is taken, also when the ref has moved on.
+    pub sha: String,
+    /// The full name of a ref that leads to it, such as `refs/pull/7/head`: a fork's commits are on no branch of the base's
+    /// repository.
+    pub reference: String,
+}
+
 /// The longest name of a mirror or job.
 const MAX_TOKEN: usize = 200;
 
@@ -79,13 +89,30 @@ impl Want {
             return Err(Error::invalid(format!("{branch:?} is no branch name")));
         }
         match self {
-            Self::Commit { sha, .. }
-                if sha.len() != 40 || !sha.bytes().all(|byte| byte.is_ascii_hexdigit()) =>
-            {
-                Err(Error::invalid("a commit is named by its full sha, 40 hexadecimal digits"))
-            }
-            _ => Ok(()),
+            Self::Commit { sha, .. } => check_sha(sha),
+            Self::Branch(_) => Ok(()),
         }
+    }
+}
+
+impl Head {
+    /// Refuses what is no full sha or no full name of a ref.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let name = &self.reference;
+        if !name.starts_with("refs/")
+            || gix::validate::reference::name(name.as_bytes().as_bstr()).is_err()
+        {
+            return Err(Error::invalid(format!("{name:?} is no full name of a ref")));
+        }
+        check_sha(&self.sha)
+    }
+}
+
+fn check_sha(sha: &str) -> Result<(), Error> {
+    if sha.len() == 40 && sha.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        Ok(())
+    } else {
+        Err(Error::invalid("a commit is named by its full sha, 40 hexadecimal digits"))
     }
 }
 

@@ -16,7 +16,7 @@ use rustix::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Error, Mode, TreeLimits,
+    BaseFile, Error, Mode, TreeLimits,
     base::{BaseTree, EntryKind, join},
     ignore::IgnoreRules,
     path::{self, BareRepository},
@@ -82,6 +82,16 @@ impl BaseIndex {
             }
         }
         this
+    }
+
+    /// The files, sorted by path.
+    pub(crate) fn list(&self) -> Vec<BaseFile> {
+        let list = self.files.iter().map(|(path, tracked)| BaseFile {
+            path: path.clone(),
+            mode: tracked.mode,
+            size: tracked.size,
+        });
+        list.collect()
     }
 }
 

@@ -6,7 +6,10 @@
 use std::{
     any::Any,
     io::{self, BufRead, Cursor, Read, Write},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -69,6 +72,8 @@ pub(crate) struct Terms {
     pub(crate) limit: Duration,
     /// Bytes that may arrive.
     pub(crate) download_bytes: u64,
+    /// Bytes that did, in all conversations under these terms.
+    pub(crate) received: Arc<AtomicU64>,
     pub(crate) runtime: Handle,
 }
 
@@ -87,7 +92,6 @@ struct Shared {
     origin: Url,
     authorization: Option<HeaderValue>,
     terms: Terms,
-    received: Mutex<u64>,
     failure: Failure,
 }
 
@@ -105,7 +109,6 @@ impl Wire {
             origin: url.clone(),
             authorization,
             terms,
-            received: Mutex::new(0),
             failure: failure.clone(),
         };
         Ok((Self { shared: Arc::new(shared), moved: Arc::default() }, failure))
@@ -169,11 +172,10 @@ impl Shared {
     }
 
     fn count(&self, bytes: usize) -> Result<(), Error> {
-        let mut received = self.received.lock().unwrap_or_else(PoisonError::into_inner);
-        *received = received.saturating_add(bytes as u64);
-        let limit = self.terms.download_bytes;
-        if *received > limit {
-            return Err(Error::too_large("bytes received from the remote", limit, *received));
+        let before = self.terms.received.fetch_add(bytes as u64, Ordering::Relaxed);
+        let (received, limit) = (before.saturating_add(bytes as u64), self.terms.download_bytes);
+        if received > limit {
+            return Err(Error::too_large("bytes received from the remote", limit, received));
         }
         Ok(())
     }

@@ -51,6 +51,7 @@ impl Runner {
             },
             read_only: self.choice.read_only.clone(),
             run_as: self.choice.run_as,
+            ..SandboxSettings::default()
         };
         let sandbox = Sandbox::prepare(settings)
             .await

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use booty_sandbox::{Command, End, RunResult, Sandbox};
+use booty_sandbox::{Command, End, RunResult, Sandbox, SandboxSettings};
 use rstest::rstest;
 use tokio_util::sync::CancellationToken;
 
@@ -193,10 +193,10 @@ fn a_result_survives_its_journal() {
 
 #[tokio::test]
 async fn without_a_sandbox_it_says_so_and_still_ends_in_time() {
-    let settings = booty_sandbox::SandboxSettings {
+    let settings = SandboxSettings {
         backend: booty_sandbox::Backend::None,
         run_as: rustix::process::geteuid().is_root().then_some(booty_sandbox::NOBODY),
-        read_only: Vec::new(),
+        ..SandboxSettings::default()
     };
     let sandbox = Sandbox::prepare(settings).await.unwrap();
     assert!(sandbox.describe().contains("NOT isolated"));

@@ -5,6 +5,8 @@
 mod ending;
 mod exhaustion;
 mod isolation;
+mod mounts;
+mod network;
 mod output;
 mod tools;
 mod tree;
