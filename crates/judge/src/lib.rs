@@ -2,8 +2,18 @@
 
 pub mod case;
 pub mod change;
+mod error;
 pub mod evidence;
 pub mod imports;
+mod judge;
 pub mod report;
 pub mod results;
+mod rules;
 pub mod shell;
+mod stage;
+mod stand;
+mod view;
+
+pub use error::Error;
+pub use judge::{Judge, LONGEST, Order, Waiver, conflict};
+pub use report::{Conclusion, Report, Stage};

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use booty_sandbox::{Command, Error, Limits, RunResult, Sandbox};
+use booty_sandbox::{Command, Error, Limits, Mount, RunResult, Sandbox};
 use tokio_util::sync::CancellationToken;
 
 /// One tree, and how scripts run in it. The network is always off here; setup has its own way.
@@ -15,6 +15,8 @@ pub struct Shell {
     pub tree: PathBuf,
     /// What every script here gets: paths of installed dependencies, offline switches.
     pub env: BTreeMap<String, String>,
+    /// What every script here sees besides the tree.
+    pub mounts: Vec<Mount>,
     /// Limits of a script that names none.
     pub limits: Limits,
     /// Ends everything.
@@ -53,6 +55,7 @@ impl Shell {
         command.directory = PathBuf::from(&script.directory);
         command.env = self.env.clone();
         command.env.extend(script.env.clone());
+        command.mounts = self.mounts.clone();
         command.limits = self.limits;
         if let Some(timeout) = script.timeout {
             command.limits.wall = timeout;

@@ -147,6 +147,23 @@ impl Proposal {
         .await
     }
 
+    /// [`Self::content`] for whoever may block; `None` also for what is larger than `max_bytes`.
+    pub fn content_now(
+        &self,
+        side: Side,
+        path: &[u8],
+        max_bytes: u64,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let Some(tracked) = self.half(side).index.files.get(path) else { return Ok(None) };
+        if tracked.size > max_bytes {
+            return Ok(None);
+        }
+        let repo = self.inner.scratch.repo.to_thread_local();
+        base::read(&repo, tracked.id, Kind::Blob, tracked.size)
+            .map(Some)
+            .map_err(|refusal| refusal.into_error(&self.inner.names.key))
+    }
+
     /// A fresh job folder with a side's files. The checkout outlives the proposal.
     pub async fn check_out(
         &self,
