@@ -106,6 +106,8 @@ fn issue_of(effect: &Effect) -> Option<u64> {
         Content::Comment(write) => Some(write.issue),
         Content::LabelState(write) => Some(write.issue),
         Content::CreateIssue(_) => None,
+        Content::CheckRun(write) => Some(write.pull_request).filter(|n| *n != 0),
+        Content::MarkReady(write) => Some(write.issue).filter(|n| *n != 0),
     }
 }
 

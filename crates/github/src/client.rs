@@ -157,11 +157,7 @@ impl Client {
         page: u32,
     ) -> Result<Page<T>, Error> {
         let answer = self.get::<Vec<T>>(at.query("per_page", 100).query("page", page)).await?;
-        let has_next = answer
-            .headers
-            .get_all(header::LINK)
-            .iter()
-            .any(|link| link.to_str().is_ok_and(|link| link.contains("rel=\"next\"")));
+        let has_next = has_next(&answer.headers);
         Ok(Page { items: answer.body, has_next })
     }
 
@@ -266,7 +262,9 @@ impl Client {
         let mut url = at.url(&shared.settings.base_url, &call.method)?;
         let key = (call.method == Method::GET).then(|| format!("{:?} {url}", self.scope));
         let kept = key.as_deref().and_then(|key| shared.cache.get(key));
-        for _ in 0..=MOST_REDIRECTS {
+        let mut may_renew = true;
+        let mut redirects = 0;
+        while redirects <= MOST_REDIRECTS {
             let token = shared
                 .tokens
                 .token(&self.scope)
@@ -296,7 +294,7 @@ impl Client {
             if matches!(status, 301 | 302 | 307 | 308) {
                 // GitHub asks for the request to be repeated verbatim.
                 match same_origin(&url, answer.headers().get(header::LOCATION)) {
-                    Some(next) => url = next,
+                    Some(next) => (url, redirects) = (next, redirects + 1),
                     None => return Err(Error::Unexpected { call, status }),
                 }
                 continue;
@@ -318,8 +316,13 @@ impl Client {
                 if let Error::RateLimited { wait, .. } = error {
                     shared.closed.close_for(Instant::now(), wait);
                 }
-                if let Error::Unauthorized { .. } = error {
-                    shared.tokens.refused(&self.scope).await;
+                // Nothing was done, so the same request may go again, whatever it is.
+                if let Error::Unauthorized { .. } = error
+                    && shared.tokens.refused(&self.scope, &token).await
+                    && may_renew
+                {
+                    may_renew = false;
+                    continue;
                 }
                 return Err(error);
             }
@@ -334,6 +337,12 @@ impl Client {
         }
         Err(Error::Unexpected { call, status: 310 })
     }
+}
+
+/// Whether another page follows.
+pub(crate) fn has_next(headers: &HeaderMap) -> bool {
+    let links = headers.get_all(header::LINK);
+    links.iter().any(|link| link.to_str().is_ok_and(|link| link.contains("rel=\"next\"")))
 }
 
 /// The target of a redirect, if it stays with the host that has the token.

@@ -13,17 +13,26 @@ use crate::error::{Call, Error};
 pub struct Endpoint {
     segments: Vec<String>,
     query: Vec<(&'static str, String)>,
+    is_graphql: bool,
 }
+
+/// What an Enterprise server's REST API ends with; its GraphQL API is beside it.
+const ENTERPRISE_REST: [&str; 2] = ["api", "v3"];
 
 impl Endpoint {
     /// From its first pieces: `["user"]`.
     pub fn new<const N: usize>(segments: [&str; N]) -> Self {
-        Self { segments: segments.map(str::to_owned).to_vec(), query: Vec::new() }
+        Self { segments: segments.map(str::to_owned).to_vec(), query: Vec::new(), is_graphql: false }
     }
 
     /// `/repos/<owner>/<name>`.
     pub fn repo(repo: &RepoName) -> Self {
         Self::new(["repos", repo.owner(), repo.name()])
+    }
+
+    /// The GraphQL API: `/graphql`, and `/api/graphql` where the REST API is `/api/v3`.
+    pub(crate) fn graphql() -> Self {
+        Self { is_graphql: true, ..Self::new(["graphql"]) }
     }
 
     /// Adds a piece.
@@ -52,7 +61,19 @@ impl Endpoint {
             return Err(invalid());
         }
         let mut url = base.clone();
-        url.path_segments_mut().map_err(|()| invalid())?.pop_if_empty().extend(&self.segments);
+        let is_enterprise = || {
+            let segments = base.path_segments().into_iter().flatten();
+            segments.filter(|segment| !segment.is_empty()).eq(ENTERPRISE_REST)
+        };
+        let beside = self.is_graphql && is_enterprise();
+        {
+            let mut path = url.path_segments_mut().map_err(|()| invalid())?;
+            path.pop_if_empty();
+            if beside {
+                path.pop();
+            }
+            path.extend(&self.segments);
+        }
         if !self.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&self.query);
         }
@@ -88,6 +109,18 @@ mod tests {
             url(&branch.query("page", 2)).unwrap(),
             "https://ghe.example/api/v3/repos/octo/hello.world/git/ref/heads/agent/issue-7?page=2"
         );
+    }
+
+    #[test]
+    fn graphql_is_beside_the_rest_api_of_an_enterprise_server() {
+        for (base, expected) in [
+            ("https://api.github.com", "https://api.github.com/graphql"),
+            ("https://ghe.example/api/v3/", "https://ghe.example/api/graphql"),
+            ("http://127.0.0.1:9", "http://127.0.0.1:9/graphql"),
+        ] {
+            let url = Endpoint::graphql().url(&base.parse().unwrap(), &http::Method::POST);
+            assert_eq!(url.unwrap().as_str(), expected);
+        }
     }
 
     #[test]

@@ -47,6 +47,11 @@ pub(crate) fn refusal(status: u16, headers: &HeaderMap, message: &str) -> Option
     Some(Said { wait, secondary: secondary || !exhausted })
 }
 
+/// How long an answer that refuses in another way than by its status asks us to stay away.
+pub(crate) fn wait(headers: &HeaderMap) -> Duration {
+    retry_after(headers).or_else(|| reset_in(headers)).unwrap_or(UNNAMED_WAIT).min(LONGEST_WAIT)
+}
+
 /// Whether this answer was the last of its window, and how long the window still lasts.
 pub(crate) fn exhausted(headers: &HeaderMap) -> Option<Duration> {
     let is_core = text(headers, "x-ratelimit-resource").is_none_or(|resource| resource == "core");

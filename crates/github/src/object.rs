@@ -91,6 +91,9 @@ impl Permission {
 #[allow(missing_docs)]
 pub struct PullRequest {
     pub number: u64,
+    /// Its name in the GraphQL API.
+    #[serde(default)]
+    pub node_id: String,
     #[serde(default)]
     pub html_url: String,
     #[serde(default)]
@@ -104,6 +107,9 @@ pub struct PullRequest {
     pub draft: bool,
     #[serde(default)]
     pub merged_at: Option<DateTime<Utc>>,
+    /// `None` while GitHub works it out, and in listings.
+    #[serde(default)]
+    pub mergeable: Option<bool>,
     #[serde(default)]
     pub user: Option<User>,
     pub head: Tip,
@@ -142,6 +148,83 @@ impl Tip {
 #[allow(missing_docs)]
 pub struct TipRepository {
     pub full_name: String,
+}
+
+/// A check run.
+#[derive(Debug, Clone, Deserialize)]
+#[allow(missing_docs)]
+pub struct CheckRun {
+    pub id: u64,
+    #[serde(default)]
+    pub html_url: String,
+    pub name: String,
+    #[serde(default)]
+    pub head_sha: String,
+    #[serde(default)]
+    pub external_id: Option<String>,
+    /// `queued`, `in_progress`, `completed`, …
+    #[serde(default)]
+    pub status: String,
+    #[serde(default)]
+    pub conclusion: Option<String>,
+    #[serde(default)]
+    pub started_at: Option<DateTime<Utc>>,
+    #[serde(default)]
+    pub completed_at: Option<DateTime<Utc>>,
+    #[serde(default)]
+    pub output: CheckOutput,
+    /// Who made it, and alone can change it.
+    #[serde(default)]
+    pub app: Option<App>,
+}
+
+/// What a [`CheckRun`] says.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[allow(missing_docs)]
+pub struct CheckOutput {
+    #[serde(default)]
+    pub title: Option<String>,
+    #[serde(default)]
+    pub summary: Option<String>,
+    #[serde(default)]
+    pub text: Option<String>,
+    #[serde(default)]
+    pub annotations_count: u64,
+}
+
+/// A GitHub App.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[allow(missing_docs)]
+pub struct App {
+    pub id: u64,
+    /// Its name in addresses; `<slug>[bot]` is the login of what it writes.
+    #[serde(default)]
+    pub slug: String,
+}
+
+impl App {
+    /// The login that everything of the App's is written by.
+    pub fn login(&self) -> String {
+        format!("{}[bot]", self.slug)
+    }
+}
+
+/// A commit status.
+#[derive(Debug, Clone, Deserialize)]
+#[allow(missing_docs)]
+pub struct Status {
+    pub id: u64,
+    /// `pending`, `success`, `failure` or `error`.
+    #[serde(default)]
+    pub state: String,
+    #[serde(default)]
+    pub context: String,
+    #[serde(default)]
+    pub description: Option<String>,
+    #[serde(default)]
+    pub target_url: Option<String>,
+    #[serde(default)]
+    pub creator: Option<User>,
 }
 
 /// A comment on an issue or pull request.

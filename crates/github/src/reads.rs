@@ -4,12 +4,12 @@ use booty_events::RepoName;
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::{
-    client::{Client, Page},
+    client::{Client, Page, has_next},
     endpoint::Endpoint,
     error::Error,
     object::{
-        Comment, Commit, GitCommit, GitRef, Issue, IssueEvent, Label, Permission, PullRequest,
-        Repository, User,
+        CheckRun, Comment, Commit, GitCommit, GitRef, Issue, IssueEvent, Label, Permission, PullRequest,
+        Repository, Status, User,
     },
 };
 
@@ -117,6 +117,54 @@ impl Client {
         number: u64,
     ) -> Result<Option<PullRequest>, Error> {
         self.find_json(Endpoint::repo(repo).at("pulls").at(number)).await
+    }
+
+    /// The pull requests, open and closed, that a commit is in: also those of forks.
+    pub async fn pulls_of_commit(
+        &self,
+        repo: &RepoName,
+        sha: &str,
+    ) -> Result<Vec<PullRequest>, Error> {
+        self.get_all(Endpoint::repo(repo).at("commits").at(sha).at("pulls")).await
+    }
+
+    /// All check runs of a name on a commit, superseded ones included.
+    pub async fn list_check_runs(
+        &self,
+        repo: &RepoName,
+        sha: &str,
+        name: &str,
+    ) -> Result<Vec<CheckRun>, Error> {
+        #[derive(serde::Deserialize)]
+        struct Wrapped {
+            check_runs: Vec<CheckRun>,
+        }
+        let at = Endpoint::repo(repo)
+            .at("commits")
+            .at(sha)
+            .at("check-runs")
+            .query("check_name", name)
+            .query("filter", "all")
+            .query("per_page", 100);
+        let mut all = Vec::new();
+        for number in 1..=MOST_PAGES {
+            let answer = self.get::<Wrapped>(at.clone().query("page", number)).await?;
+            all.extend(answer.body.check_runs);
+            if !has_next(&answer.headers) {
+                break;
+            }
+        }
+        Ok(all)
+    }
+
+    /// A check run.
+    pub async fn get_check_run(&self, repo: &RepoName, id: u64) -> Result<Option<CheckRun>, Error> {
+        self.find_json(Endpoint::repo(repo).at("check-runs").at(id)).await
+    }
+
+    /// The statuses of a commit, newest first.
+    pub async fn list_statuses(&self, repo: &RepoName, sha: &str) -> Result<Vec<Status>, Error> {
+        self.get_all(Endpoint::repo(repo).at("commits").at(sha).at("statuses")).await
     }
 
     /// A branch's tip.

@@ -34,8 +34,10 @@ pub trait TokenSource: Send + Sync + 'static {
     /// A token that is good for at least one request's time.
     async fn token(&self, scope: &Scope) -> Result<SecretString, TokenError>;
 
-    /// GitHub refused the token that was given last: a source that can mint another forgets it.
-    async fn refused(&self, _scope: &Scope) {}
+    /// GitHub refused this token: a source that can get another forgets it, and says so.
+    async fn refused(&self, _scope: &Scope, _token: &SecretString) -> bool {
+        false
+    }
 }
 
 /// A personal token, the same for every scope.

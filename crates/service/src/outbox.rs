@@ -105,6 +105,8 @@ pub fn effect_kind(effect: &Effect) -> &'static str {
         Some(Write::Comment(_)) => "comment",
         Some(Write::LabelState(_)) => "label_state",
         Some(Write::CreateIssue(_)) => "create_issue",
+        Some(Write::CheckRun(_)) => "check_run",
+        Some(Write::MarkReady(_)) => "mark_ready",
         None => "none",
     }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use booty_events::v1::{Effect, FileChange, FileMode, IssueOutcome, effect::Write};
+use booty_events::v1::{
+    Annotation, CheckRun, CheckStatus, Effect, FileChange, FileMode, IssueOutcome, effect::Write,
+};
 
 /// One sentence.
 pub(super) fn summary(effect: &Effect) -> String {
@@ -26,6 +28,16 @@ pub(super) fn summary(effect: &Effect) -> String {
             write.issue
         ),
         Some(Write::CreateIssue(write)) => format!("would open issue {:?} in {repo}", write.title),
+        Some(Write::CheckRun(write)) => format!(
+            "would make check run {:?} on {repo} at {} {}, with {} annotations",
+            write.name,
+            write.head_sha,
+            state(write),
+            write.annotations.len()
+        ),
+        Some(Write::MarkReady(write)) => {
+            format!("would end the draft of {repo}#{}", write.pull_request)
+        }
         None => "would write nothing".to_owned(),
     }
 }
@@ -33,7 +45,7 @@ pub(super) fn summary(effect: &Effect) -> String {
 /// Every part of it; of a file its path, mode and size.
 pub(super) fn attributes(effect: &Effect) -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();
-    let mut put = |name: &str, value: String| all.insert(name.to_owned(), value);
+    let mut put = |name: &str, value: String| _ = all.insert(name.to_owned(), value);
     match &effect.write {
         Some(Write::OpenPullRequest(write)) => {
             put("branch", write.branch.clone());
@@ -54,7 +66,7 @@ pub(super) fn attributes(effect: &Effect) -> BTreeMap<String, String> {
             put("label", write.label.clone());
             put("comment", write.comment.clone());
         }
-        Some(Write::Comment(write)) => _ = put("comment", write.body.clone()),
+        Some(Write::Comment(write)) => put("comment", write.body.clone()),
         Some(Write::LabelState(write)) => {
             put("labels", write.labels.join(", "));
             put("version", write.version.to_string());
@@ -64,9 +76,35 @@ pub(super) fn attributes(effect: &Effect) -> BTreeMap<String, String> {
             put("body", write.body.clone());
             put("labels", write.labels.join(", "));
         }
+        Some(Write::CheckRun(write)) => {
+            put("name", write.name.clone());
+            put("head", write.head_sha.clone());
+            put("state", state(write).to_owned());
+            put("title", write.title.clone());
+            put("summary", write.summary.clone());
+            put("text", write.text.clone());
+            put("annotations", lines(write.annotations.iter().map(annotation)));
+            put("version", write.version.to_string());
+        }
+        Some(Write::MarkReady(write)) => put("head", write.head_sha.clone()),
         None => {}
     }
     all
+}
+
+/// The status, or the conclusion of what is completed.
+fn state(write: &CheckRun) -> &str {
+    match write.status() {
+        CheckStatus::Queued => "queued",
+        CheckStatus::InProgress => "in_progress",
+        CheckStatus::Completed => &write.conclusion,
+        CheckStatus::Unspecified => "?",
+    }
+}
+
+fn annotation(annotation: &Annotation) -> String {
+    let Annotation { path, start_line, level, message, .. } = annotation;
+    format!("{path}:{start_line}: {level}: {message}")
 }
 
 fn change(change: &FileChange) -> String {

@@ -1,10 +1,12 @@
 //! From a message to its write: what is checked, what is remembered, what is said.
 
+mod check_run;
 mod comment;
 mod create_issue;
 mod dry_run;
 mod issue_outcome;
 mod label_state;
+mod mark_ready;
 mod open_pull_request;
 
 use std::sync::Arc;
@@ -386,6 +388,8 @@ async fn dispatch(work: &mut Work<'_>) -> Result<Applied, Stop> {
         Some(Write::Comment(write)) => comment::apply(work, write).await?,
         Some(Write::LabelState(write)) => return label_state::apply(work, write).await,
         Some(Write::CreateIssue(write)) => create_issue::apply(work, write).await?,
+        Some(Write::CheckRun(write)) => return check_run::apply(work, write).await,
+        Some(Write::MarkReady(write)) => return mark_ready::apply(work, write).await,
         None => return Err(Stop::failed("invalid", "there is nothing to write")),
     }
     Ok(Applied::Now)
