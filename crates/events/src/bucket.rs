@@ -76,6 +76,11 @@ pub fn issue_claim_key(repo: &RepoName, issue: IssueNumber) -> String {
     format!("issue.{}.{issue}", repo.token())
 }
 
+/// Key of the newest head of a pull request that is judged, in [`LEASES`].
+pub fn pull_claim_key(repo: &RepoName, pull_request: u64) -> String {
+    format!("pull.{}.{pull_request}", repo.token())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

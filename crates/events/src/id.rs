@@ -86,6 +86,13 @@ impl JobId {
         Self(format!("pr{number}-{delivery}"))
     }
 
+    /// The pull request that a job of the form `pr<n>-<delivery>` is about; `None` for 0, which stands
+    /// for one that is known by its head alone.
+    pub fn pull_request(&self) -> Option<u64> {
+        let (number, _) = self.0.strip_prefix("pr")?.split_once('-')?;
+        number.parse().ok().filter(|number| *number > 0)
+    }
+
     /// The delivery that started a job of the forms `<issue>-<delivery>` and `pr<n>-<delivery>`.
     pub fn delivery(&self) -> Option<DeliveryId> {
         let (number, delivery) = self.0.split_once('-')?;

@@ -26,11 +26,25 @@ struct Wanted {
 enum Work {
     /// An issue that got the trigger label: a job of the builder's.
     LabelledIssue,
+    /// A pull request with a head to judge: a job of the verifier's.
+    Head,
+    /// Somebody asks for a judgement again.
+    Again,
 }
 
 /// Everything that is wanted. A service that takes another event adds a line.
-const WANTED: &[Wanted] =
-    &[Wanted { event: "issues", action: Some("labeled"), work: Work::LabelledIssue }];
+const WANTED: &[Wanted] = &[
+    Wanted { event: "issues", action: Some("labeled"), work: Work::LabelledIssue },
+    Wanted { event: "pull_request", action: Some("opened"), work: Work::Head },
+    Wanted { event: "pull_request", action: Some("synchronize"), work: Work::Head },
+    Wanted { event: "pull_request", action: Some("reopened"), work: Work::Head },
+    Wanted { event: "pull_request", action: Some("ready_for_review"), work: Work::Head },
+    Wanted { event: "check_run", action: Some("rerequested"), work: Work::Again },
+    Wanted { event: "check_suite", action: Some("rerequested"), work: Work::Again },
+];
+
+/// What the verifier calls its check run. Other people's checks are none of its business.
+const CHECK_NAME: &str = "booty/verifier";
 
 const CE_SOURCE: &str = "https://github.com/webhooks";
 
@@ -50,6 +64,12 @@ mod reason {
     pub(super) const NO_LABEL: &str = "no_label";
     /// The sender or the issue's author is null: the account was deleted.
     pub(super) const NO_USER: &str = "no_user";
+    /// `pull_request` is null.
+    pub(super) const NO_PULL_REQUEST: &str = "no_pull_request";
+    /// The check run or suite is null, or names no commit.
+    pub(super) const NO_HEAD: &str = "no_head";
+    /// A check run of somebody else's.
+    pub(super) const OTHER_CHECK: &str = "other_check";
 }
 
 /// What of the settings the decision depends on.
@@ -90,11 +110,15 @@ pub(crate) fn decide(rules: &Rules, event: &str, delivery: &DeliveryId, body: &[
         return ignore(reason::EVENT, event, delivery, &envelope);
     };
     let about = match wanted.work {
-        Work::LabelledIssue => labelled_issue(rules, &envelope),
+        Work::LabelledIssue => {
+            labelled_issue(rules, &envelope).map(|number| JobId::for_issue(number, delivery))
+        }
+        Work::Head => head(rules, &envelope).map(|n| JobId::for_pull_request(n, delivery)),
+        Work::Again => again(rules, &envelope).map(|n| JobId::for_pull_request(n, delivery)),
     };
     match about {
-        Ok(number) => Decision::Accept(Accepted {
-            job_id: JobId::for_issue(number, delivery),
+        Ok(job_id) => Decision::Accept(Accepted {
+            job_id,
             delivery_id: delivery.to_string(),
             subject: subject::inbox_github(wanted.event, wanted.action, delivery),
             ce_type: match wanted.action {
@@ -131,6 +155,32 @@ fn labelled_issue(rules: &Rules, body: &Envelope<'_>) -> Result<IssueNumber, Unw
         return Err(Ignored(reason::NO_USER));
     }
     Ok(number)
+}
+
+/// The pull request whose head is to be judged. Whoever opened it: the judgement is for those who merge.
+fn head(rules: &Rules, body: &Envelope<'_>) -> Result<u64, Unwanted> {
+    let pull = body.pull_request.value().ok_or(Unwanted::Ignored(reason::NO_PULL_REQUEST))?;
+    if pull.number == 0 {
+        return Err(Unwanted::Malformed("the pull request's number is 0"));
+    }
+    allowed(rules, body)?;
+    Ok(pull.number)
+}
+
+/// The pull request of a check run that is asked for again: its number is in the id that we gave the
+/// run. 0 when it is not, as of a suite: then it is found by its head.
+fn again(rules: &Rules, body: &Envelope<'_>) -> Result<u64, Unwanted> {
+    let run = body.check_run.value();
+    let check = run.or(body.check_suite.value()).ok_or(Unwanted::Ignored(reason::NO_HEAD))?;
+    if run.is_some_and(|run| run.name.as_deref() != Some(CHECK_NAME)) {
+        return Err(Unwanted::Ignored(reason::OTHER_CHECK));
+    }
+    if check.head_sha.is_none() {
+        return Err(Unwanted::Ignored(reason::NO_HEAD));
+    }
+    allowed(rules, body)?;
+    let job = check.external_id.as_deref().and_then(|id| id.parse::<JobId>().ok());
+    Ok(job.and_then(|job| job.pull_request()).unwrap_or(0))
 }
 
 fn allowed(rules: &Rules, body: &Envelope<'_>) -> Result<(), Unwanted> {

@@ -75,7 +75,7 @@ impl Handler for Labeled {
         // Boxed: a job's future is large, and would be copied around with its caller's.
         match Box::pin(self.follow(delivery, &payload, order).instrument(span)).await {
             Ok(verdict) => verdict,
-            Err(pause) => pause.verdict(&self.shared, delivery),
+            Err(pause) => pause.verdict(&self.shared.settings.retry_delays, delivery),
         }
     }
 

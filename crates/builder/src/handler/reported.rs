@@ -37,7 +37,7 @@ impl Handler for Reported {
         match self.note(&event).await {
             Ok(None) => Verdict::Done,
             Ok(Some(reason)) => Verdict::Ignore { reason: reason.to_owned() },
-            Err(pause) => pause.verdict(&self.shared, delivery),
+            Err(pause) => pause.verdict(&self.shared.settings.retry_delays, delivery),
         }
     }
 

@@ -93,9 +93,9 @@ impl ConsumerSettings {
         }
     }
 
-    /// The key of a message's lease.
+    /// The key of a message's lease: two durables of one service may want the same message.
     pub(crate) fn lease_key(&self, sequence: u64) -> String {
-        format!("{}.{}-{sequence}", self.service, self.stream)
+        format!("{}.{}-{sequence}", self.durable, self.stream)
     }
 }
 
