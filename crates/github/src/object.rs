@@ -253,6 +253,8 @@ pub struct IssueEvent {
     pub actor: Option<User>,
     #[serde(default)]
     pub label: Option<Label>,
+    #[serde(default)]
+    pub created_at: Option<DateTime<Utc>>,
 }
 
 /// A branch or tag.

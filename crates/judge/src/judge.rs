@@ -133,8 +133,11 @@ impl Judge {
                 section.state = State::Neutral;
                 section.headline = format!("`{}` on the base is broken", Config::FILE_NAME);
                 section.findings.push(
-                    Finding::warning(Rule::ConfigInvalid, "the base's file rules, and can't be read")
-                        .with_detail(errors.to_string()),
+                    Finding::warning(
+                        Rule::ConfigInvalid,
+                        "the base's file rules, and can't be read",
+                    )
+                    .with_detail(errors.to_string()),
                 );
                 report.commands = "Nothing was run: what to run can't be read.".to_owned();
                 report.sections.push(section);
@@ -199,7 +202,8 @@ impl Judge {
         changed: &[ChangedFile],
         study: Option<Study>,
     ) -> Result<Vec<Section>, Error> {
-        let checked = stage(order, Stage::Imports, imports::judge(rules, stand, base, merged, changed));
+        let checked =
+            stage(order, Stage::Imports, imports::judge(rules, stand, base, merged, changed));
         let checked = checked.await?;
         let obstacle = if checked.has_failures() {
             Some("not run: the change does not compile or import")
@@ -272,7 +276,8 @@ async fn stage_with<T>(
     }
     (order.progress)(stage);
     let started = Instant::now();
-    let span = tracing::info_span!("judge.stage", stage = stage.as_str(), state = tracing::field::Empty);
+    let span =
+        tracing::info_span!("judge.stage", stage = stage.as_str(), state = tracing::field::Empty);
     let (mut section, more) = work.instrument(span.clone()).await?;
     section.duration_ms = millis(started.elapsed());
     span.record("state", tracing::field::debug(section.state));
@@ -303,9 +308,8 @@ async fn proposed_config(
     proposal: &Proposal,
     changed: &[ChangedFile],
 ) -> Result<Option<String>, Error> {
-    let is_changed = |file: &ChangedFile| {
-        file.path == Config::FILE_NAME && file.kind != ChangeKind::Deleted
-    };
+    let is_changed =
+        |file: &ChangedFile| file.path == Config::FILE_NAME && file.kind != ChangeKind::Deleted;
     if !changed.iter().any(is_changed) {
         return Ok(None);
     }
@@ -332,7 +336,9 @@ fn title(report: &Report) -> String {
     match report.conclusion {
         Conclusion::Success => {
             let tests = report.section(Stage::Tests).map(|tests| tests.headline.clone());
-            tests.filter(|tests| !tests.is_empty()).unwrap_or_else(|| "all stages passed".to_owned())
+            tests
+                .filter(|tests| !tests.is_empty())
+                .unwrap_or_else(|| "all stages passed".to_owned())
         }
         Conclusion::Neutral => format!("could not be judged in full: {}", of(State::Neutral)),
         Conclusion::Failure => format!("failed: {}", of(State::Failed)),

@@ -112,8 +112,7 @@ impl Stand {
         if shell.cancel.is_cancelled() {
             return Err(Error::Cancelled);
         }
-        let results =
-            results::read(commands.runner, &instrumented, &run.output, folder.path());
+        let results = results::read(commands.runner, &instrumented, &run.output, folder.path());
         let ran = Ran::of(name, &command.command, &run);
         tracing::info!(
             event = "command_ran",
@@ -163,9 +162,7 @@ async fn overlay(checkout: &Checkout, files: &[(String, Option<String>)]) -> Res
     }
     let files: Vec<_> = files
         .iter()
-        .map(|(path, content)| {
-            (path.clone().into_bytes(), content.clone().map(String::into_bytes))
-        })
+        .map(|(path, content)| (path.clone().into_bytes(), content.clone().map(String::into_bytes)))
         .collect();
     Ok(checkout.overlay(&files).await?)
 }

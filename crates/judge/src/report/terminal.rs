@@ -32,8 +32,7 @@ pub fn terminal(report: &Report, ansi: bool) -> String {
             let _ = writeln!(out, "          {}", line(said));
         }
         for run in &section.runs {
-            let text =
-                format!("$ {}: {} ({})", line(&run.name), run.end, seconds(run.duration_ms));
+            let text = format!("$ {}: {} ({})", line(&run.name), run.end, seconds(run.duration_ms));
             let _ = writeln!(out, "          {}", paint.dim(&text));
         }
         let mut findings: Vec<&Finding> = section.findings.iter().collect();
@@ -61,8 +60,7 @@ fn finding_text(out: &mut String, finding: &Finding, paint: Paint) {
         Some(place) => format!("{}:{}: ", line(&place.path), place.line),
         None => String::new(),
     };
-    let _ =
-        writeln!(out, "          {place}{level}[{}]: {}", finding.rule, line(&finding.message));
+    let _ = writeln!(out, "          {place}{level}[{}]: {}", finding.rule, line(&finding.message));
     let Some(detail) = &finding.detail else { return };
     let detail = strip_hidden(&redact(detail, Redact::default()));
     let lines: Vec<&str> = detail.trim_end().lines().collect();

@@ -211,10 +211,13 @@ fn say(comparison: &Comparison, section: &mut Section) {
         names.join(", ")
     };
     if !comparison.witnesses.is_empty() {
-        section.headline = format!("{} this change", match comparison.witnesses.len() {
-            1 => "1 test proves".to_owned(),
-            count => format!("{count} tests prove"),
-        });
+        section.headline = format!(
+            "{} this change",
+            match comparison.witnesses.len() {
+                1 => "1 test proves".to_owned(),
+                count => format!("{count} tests prove"),
+            }
+        );
         let witnesses = list(&comparison.witnesses);
         section.said.push(format!("Fail on the base and pass on the change: {witnesses}"));
     }

@@ -18,8 +18,7 @@ pub(crate) fn judge(
 ) -> Section {
     let mut section = Section::new(Stage::Policy);
     let paths: Vec<ChangedPath> = changes.changes.iter().map(changed_path).collect();
-    let violations =
-        check_change(&paths, &rules.config.limits, &rules.config.protected()).err();
+    let violations = check_change(&paths, &rules.config.limits, &rules.config.protected()).err();
     for violation in violations.into_iter().flatten() {
         section.findings.push(finding(&violation));
     }

@@ -29,10 +29,9 @@ pub(crate) async fn judge(judge: &Judge, rules: &Rules, stand: &Stand) -> Result
     let Some(command) = &commands.test else {
         section.state = State::Neutral;
         section.headline = "no test command is configured, and none was detected".to_owned();
-        section.findings.push(Finding::warning(
-            Rule::NoTests,
-            "name the command in `.booty.yml`: `test: …`",
-        ));
+        section
+            .findings
+            .push(Finding::warning(Rule::NoTests, "name the command in `.booty.yml`: `test: …`"));
         return Ok(Tested { section, run: None });
     };
     let mut last = stand.test(judge, "test", commands, command).await?;
@@ -41,14 +40,18 @@ pub(crate) async fn judge(judge: &Judge, rules: &Rules, stand: &Stand) -> Result
     let mut retries = 0;
     while may_be_flaky(&last) && retries < rules.config.verifier.flaky_retries {
         retries += 1;
-        let again = stand.test(judge, &format!("test, again ({retries})"), commands, command).await?;
+        let again =
+            stand.test(judge, &format!("test, again ({retries})"), commands, command).await?;
         section.runs.push(again.ran.clone());
         let now = ids(&again.results, Outcome::is_bad);
         // Only what is seen to pass now: a test that did not run has not passed.
         let passed = ids(&again.results, |outcome| outcome == Outcome::Passed);
-        flaky.extend(last.results.bad().map(|case| case.id.clone()).filter(|id| {
-            !now.contains(id) && passed.contains(id)
-        }));
+        flaky.extend(
+            last.results
+                .bad()
+                .map(|case| case.id.clone())
+                .filter(|id| !now.contains(id) && passed.contains(id)),
+        );
         last = again;
     }
     for id in &flaky {
@@ -90,8 +93,11 @@ fn verdict(section: &mut Section, last: &TestRun, flaky: &BTreeSet<String>) {
     section.headline = match last.run.end {
         End::TimedOut | End::OverLimit(_) => {
             section.findings.push(
-                Finding::failure(Rule::TestsTimedOut, format!("the test command was {}", last.run.end))
-                    .with_detail(last.run.output.clone()),
+                Finding::failure(
+                    Rule::TestsTimedOut,
+                    format!("the test command was {}", last.run.end),
+                )
+                .with_detail(last.run.output.clone()),
             );
             format!("{}; {}", last.run.end, counts(results))
         }
