@@ -1,7 +1,7 @@
 //! One job's names: what it is about, and what its events, effects and journal are called.
 
 use booty_events::{DeliveryId, EffectId, IssueNumber, JobId, RepoName};
-use booty_github::object::PullRequest;
+use booty_github::{Scope, object::PullRequest};
 
 /// What a delivery asks for.
 #[derive(Debug, Clone)]
@@ -36,6 +36,14 @@ impl Order {
     /// The slot's name.
     pub(crate) fn slot(&self, slot: &str) -> String {
         if self.attempt <= 1 { slot.to_owned() } else { format!("{slot}#{}", self.attempt) }
+    }
+
+    /// What the job's tokens are for.
+    pub(crate) fn scope(&self) -> Scope {
+        Scope {
+            installation: Some(self.installation).filter(|id| *id != 0),
+            repository: Some(self.repository.clone()),
+        }
     }
 
     /// The branch that a pull request for the issue wants.

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use booty_events::stream::INBOX_MAX_AGE;
 use booty_model::KNOWN_PROVIDERS;
 use booty_sandbox::{Backend, SandboxSettings};
-use booty_service::{AllowList, Env, common};
+use booty_service::{AllowList, Env, ReadAccess, common};
 use secrecy::SecretString;
 use url::Url;
 
@@ -29,8 +29,8 @@ pub struct Settings {
     pub allowed: AllowList,
     /// `TARGET_BRANCH`; the repository's default branch when none.
     pub target_branch: Option<String>,
-    /// `GITHUB_READ_TOKEN`
-    pub read_token: SecretString,
+    /// `GITHUB_READ_TOKEN`, or else tokens from forge.
+    pub read_access: ReadAccess,
     /// `GITHUB_API_URL`
     pub api_url: Url,
     /// `GITHUB_GIT_URL`: what `/owner/name.git` is appended to. Never taken from a payload, so that no
@@ -93,7 +93,7 @@ impl Settings {
                 .unwrap_or_else(|| DEFAULT_TRIGGER_LABEL.to_owned()),
             allowed: AllowList::from_env(env),
             target_branch: env.optional("TARGET_BRANCH"),
-            read_token: read_token(env),
+            read_access: ReadAccess::from_env(env),
             api_url,
             git_url,
             worker_count: usize::try_from(env.number_or("WORKER_COUNT", 2, 1..=64)).unwrap_or(2),
@@ -112,16 +112,6 @@ impl Settings {
             shutdown_grace: DEFAULT_SHUTDOWN_GRACE,
         }
     }
-}
-
-fn read_token(env: &mut Env) -> SecretString {
-    env.secret("GITHUB_READ_TOKEN").unwrap_or_else(|| {
-        env.problem(
-            "GITHUB_READ_TOKEN",
-            "is not set; issues, permissions and code are read with it",
-        );
-        SecretString::from("")
-    })
 }
 
 fn model(env: &mut Env) -> String {
@@ -217,14 +207,12 @@ mod tests {
             ("ALLOWED_REPOS", "octo"),
             ("BUILDER_ROUNDS", "0"),
             ("BOOTY_SANDBOX_RO", "/opt/x:relative"),
-            ("GITHUB_READ_TOKEN", ""),
             ("MODEL", "skynet:t800"),
         ]);
         let expected = [
             "GITHUB_API_URL",
             "MAX_EVENT_AGE",
             "ALLOWED_REPOS",
-            "GITHUB_READ_TOKEN",
             "MODEL",
             "BUILDER_ROUNDS",
             "BOOTY_SANDBOX_RO",

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use booty_bus::{Bucket, Bus};
 use booty_events::{Service, bucket, v1::Event};
-use booty_github::{Client, ClientSettings, StaticToken};
+use booty_github::{Client, ClientSettings, TokenSource};
 use booty_service::{JobStore, Outbox};
 pub(crate) use booty_service::{Pause, chain};
 use booty_workspace::{WorkspaceSettings, Workspaces};
@@ -23,7 +23,9 @@ pub(crate) struct Shared {
     pub(crate) jobs: JobStore,
     pub(crate) bodies: Bucket,
     pub(crate) claims: Bucket,
-    pub(crate) github: Client,
+    github: Client,
+    /// The same tokens as they are, for fetching with Git.
+    pub(crate) tokens: Arc<dyn TokenSource>,
     pub(crate) workspaces: Workspaces,
     pub(crate) now: fn() -> DateTime<Utc>,
     pub(crate) salt: fn() -> [u8; 16],
@@ -31,14 +33,15 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(settings: Settings, bus: Bus) -> Result<Self, Error> {
-        let token = settings.read_token.clone();
+        let tokens = settings.read_access.source(&bus);
         let client = ClientSettings::new(settings.api_url.clone());
         Ok(Self {
             outbox: Outbox::new(bus.clone(), Service::Builder),
             jobs: JobStore::new(&bus),
             bodies: bus.bucket(&bucket::BODIES),
             claims: bus.bucket(&bucket::LEASES),
-            github: Client::new(client, Arc::new(StaticToken::new(token)))?,
+            github: Client::new(client, Arc::clone(&tokens))?,
+            tokens,
             workspaces: Workspaces::open(WorkspaceSettings {
                 root: settings.data_dir.join("workspaces"),
                 limits: booty_workspace::TreeLimits::default(),
@@ -49,6 +52,11 @@ impl Shared {
             settings,
             bus,
         })
+    }
+
+    /// GitHub as the job may read it.
+    pub(crate) fn github(&self, order: &Order) -> Client {
+        self.github.scoped(order.scope())
     }
 
     /// Says a fact about a job. `step` makes it one fact however often it is said.

@@ -13,6 +13,7 @@ mod lease;
 pub mod local;
 mod monitor;
 mod publish;
+mod rpc;
 mod stored;
 pub mod trace;
 

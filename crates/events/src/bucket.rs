@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::id::{EffectId, IssueNumber, JobId, RepoName};
+use crate::{
+    id::{CommitSha, EffectId, IssueNumber, JobId, RepoName},
+    token,
+};
 
 /// A bucket's definition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +66,7 @@ pub const ALL: [BucketDefinition; 4] = [JOBS, LEASES, BODIES, EFFECTS];
 
 /// Key of a job in [`JOBS`].
 pub fn job_key(job: &JobId) -> String {
-    crate::token::encode(job.as_str())
+    token::encode(job.as_str())
 }
 
 /// Key of an effect in [`EFFECTS`].
@@ -79,6 +82,16 @@ pub fn issue_claim_key(repo: &RepoName, issue: IssueNumber) -> String {
 /// Key of the newest head of a pull request that is judged, in [`LEASES`].
 pub fn pull_claim_key(repo: &RepoName, pull_request: u64) -> String {
     format!("pull.{}.{pull_request}", repo.token())
+}
+
+/// Key of what forge knows of a check run, in [`EFFECTS`]. `name` is the run's.
+pub fn check_key(repo: &RepoName, head: &CommitSha, name: &str) -> String {
+    format!("check.{}.{head}.{}", repo.token(), token::encode(name))
+}
+
+/// Key of the comment that stands for a check run where there can't be any, in [`EFFECTS`].
+pub fn check_comment_key(repo: &RepoName, pull_request: u64, name: &str) -> String {
+    format!("check_comment.{}.{pull_request}.{}", repo.token(), token::encode(name))
 }
 
 #[cfg(test)]

@@ -19,6 +19,11 @@ pub enum Error {
     /// GitHub does not take the token.
     #[error("GitHub refuses GITHUB_TOKEN; forge writes nothing without a valid one")]
     Token(#[source] booty_github::Error),
+    /// GitHub does not take the App's key.
+    #[error(
+        "GitHub refuses GITHUB_APP_ID with GITHUB_APP_PRIVATE_KEY; forge writes nothing without them"
+    )]
+    App(#[source] booty_github::Error),
     /// A consumer can't be made or read.
     #[error("the effects can't be consumed")]
     Bus(#[from] booty_bus::Error),

@@ -94,11 +94,21 @@ pub(crate) async fn set(
     put_back(work, issue, before).await
 }
 
+/// Takes one of Booty's own labels away, if it is there.
+pub(crate) async fn take_away(work: &mut Work<'_>, issue: u64, name: &str) -> Result<(), Stop> {
+    let at = at(&work.repo, issue).at(name);
+    let sent = match work.gate.send(|| work.github.delete(at.clone())).await {
+        Err(NotSent::Github(error)) if error.is_not_found() => Ok(()),
+        sent => sent,
+    };
+    work.repeatable(sent).await
+}
+
 /// Gives a foreign label back that was set after we had read and was gone after we had written.
 async fn put_back(work: &mut Work<'_>, issue: u64, before: u64) -> Result<(), Stop> {
     let since: Vec<IssueEvent> =
         events(work, issue).await?.into_iter().filter(|event| event.id > before).collect();
-    let lost = taken_away(&since, work.login);
+    let lost = taken_away(&since, &work.account.login);
     if lost.is_empty() {
         return Ok(());
     }

@@ -10,6 +10,7 @@ mod lanes;
 pub mod marker;
 mod once;
 mod outcome;
+mod read_tokens;
 mod record;
 mod settings;
 mod work;
@@ -19,16 +20,16 @@ use std::{sync::Arc, time::Duration};
 
 use booty_bus::{Bus, consume, ensure_consumer};
 use booty_events::Service;
-use booty_github::{Client, ClientSettings, Kind, StaticToken, pace::Pace};
+use booty_github::{AppTokens, Client, ClientSettings, Kind, StaticToken, TokenSource, pace::Pace};
 use booty_service::Outbox;
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 pub use error::Error;
-pub use settings::Settings;
+pub use settings::{Credentials, Settings};
 
 use crate::{
-    core::Core,
+    core::{Account, Core},
     handler::Effects,
     lanes::{Queue, Turns},
     marker::Markers,
@@ -53,6 +54,14 @@ pub enum Status {
     Writing,
 }
 
+/// Why there are no check runs under a personal token, and what to do about it.
+pub fn why_no_checks() -> &'static str {
+    "GitHub lets only GitHub Apps write check runs, and forge has a personal token (GITHUB_TOKEN). A \
+     verdict is a commit status and a comment on the pull request instead. For check runs register a \
+     GitHub App with write permission for checks, contents, issues and pull requests, install it on \
+     the repositories, and set GITHUB_APP_ID and GITHUB_APP_PRIVATE_KEY instead of GITHUB_TOKEN."
+}
+
 /// Forge, ready to run.
 pub struct App {
     core: Arc<Core>,
@@ -72,12 +81,20 @@ impl App {
             read_retry_delays: settings.resend_delays.clone(),
             ..ClientSettings::new(base_url)
         };
-        let token = Arc::new(StaticToken::new(settings.token.clone()));
+        let (app, tokens): (_, Arc<dyn TokenSource>) = match &settings.credentials {
+            Credentials::Token(token) => (None, Arc::new(StaticToken::new(token.clone()))),
+            Credentials::App(key) => {
+                let tokens = AppTokens::new(client.clone(), key.clone(), settings.clock);
+                let tokens = Arc::new(tokens.map_err(Error::Client)?);
+                (Some(Arc::clone(&tokens)), tokens)
+            }
+        };
         for queue in Queue::ALL {
             ensure_consumer(&bus, &queue.consumer(&settings)).await?;
         }
         let core = Core {
-            github: Client::new(client, token).map_err(Error::Client)?,
+            github: Client::new(client, tokens).map_err(Error::Client)?,
+            app,
             leases: bus.leases(),
             outbox: Outbox::new(bus.clone(), Service::Forge),
             records: Records::new(&bus, settings.clock),
@@ -100,18 +117,36 @@ impl App {
     /// # Errors
     /// When GitHub does not take the token, or a lane can't go on.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
-        let Some(login) = self.identify(&shutdown).await? else { return Ok(()) };
-        let key = writer::key(&login);
+        // Also on standby, and while GitHub does not answer: readers don't wait for the writer.
+        let serving = tokio::spawn(read_tokens::serve(Arc::clone(&self.core), shutdown.clone()));
+        let ended = self.write_in_turn(&shutdown).await;
+        if ended.is_err() {
+            serving.abort();
+            return ended;
+        }
+        // It ends with the shutdown, once it has answered.
+        serving.await??;
+        ended
+    }
+
+    /// Writes whenever the role is this forge's.
+    async fn write_in_turn(&self, shutdown: &CancellationToken) -> Result<(), Error> {
+        let Some(account) = self.identify(shutdown).await? else { return Ok(()) };
+        let login = account.login.as_str();
+        if account.app.is_none() {
+            tracing::warn!(event = "no_checks", login, "{}", why_no_checks());
+        }
+        let key = writer::key(login);
         let (ttl, holder) = (self.core.settings.lease, &self.core.settings.holder);
         while !shutdown.is_cancelled() {
             self.status.send_replace(Status::Standby);
-            let taken = writer::acquire(&self.core.bus, &key, holder, ttl, &shutdown).await;
+            let taken = writer::acquire(&self.core.bus, &key, holder, ttl, shutdown).await;
             let Some(lease) = taken else { break };
-            tracing::info!(login = &*login, token = lease.token, "is the writer");
+            tracing::info!(login, token = lease.token, "is the writer");
             let end = CancellationToken::new();
             let (role, mut keeper) = writer::keep(lease, ttl, end.clone());
             self.status.send_replace(Status::Writing);
-            let written = self.write(&login, role, &shutdown).await;
+            let written = self.write(&account, role, shutdown).await;
             end.cancel();
             // The bus may be away; the role is free after its deadline anyway.
             match tokio::time::timeout(ROLE_GRACE, &mut keeper).await {
@@ -124,15 +159,26 @@ impl App {
     }
 
     /// Whose token it is; `None` at shutdown.
-    async fn identify(&self, shutdown: &CancellationToken) -> Result<Option<Arc<str>>, Error> {
+    async fn identify(&self, shutdown: &CancellationToken) -> Result<Option<Arc<Account>>, Error> {
+        let ask = async || match &self.core.app {
+            Some(tokens) => {
+                let app = tokens.app().await?;
+                Ok(Account { login: app.login(), app: Some(app.id) })
+            }
+            None => {
+                let user = self.core.github.current_user().await?;
+                Ok(Account { login: user.login, app: None })
+            }
+        };
         loop {
             let answer = tokio::select! {
                 () = shutdown.cancelled() => return Ok(None),
-                answer = self.core.github.current_user() => answer,
+                answer = ask() => answer,
             };
             let pause = match answer {
-                Ok(user) => return Ok(Some(user.login.into())),
-                Err(error) => match error.kind() {
+                Ok(account) => return Ok(Some(Arc::new(account))),
+                Err(error) => match booty_github::Error::kind(&error) {
+                    Kind::FailFast if self.core.app.is_some() => return Err(Error::App(error)),
                     Kind::FailFast => return Err(Error::Token(error)),
                     Kind::Wait(wait) => wait,
                     Kind::Retryable | Kind::Unknown => {
@@ -154,7 +200,7 @@ impl App {
     /// All queues, until shutdown or until the role is lost.
     async fn write(
         &self,
-        login: &Arc<str>,
+        account: &Arc<Account>,
         role: Role,
         shutdown: &CancellationToken,
     ) -> Result<(), Error> {
@@ -165,7 +211,7 @@ impl App {
                 core: Arc::clone(&self.core),
                 queue,
                 role: role.clone(),
-                login: Arc::clone(login),
+                account: Arc::clone(account),
                 shutdown: stop.clone(),
             };
             let settings = queue.consumer(&self.core.settings);

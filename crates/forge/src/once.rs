@@ -45,13 +45,35 @@ impl Made {
 #[async_trait]
 pub(crate) trait Creation: Sync {
     /// Its step's name in the record.
-    fn step(&self) -> &'static str;
+    fn step(&self) -> &str;
+    /// What sending it counts as.
+    fn cost(&self) -> Write {
+        Write::Content
+    }
+    /// Whether a second one could be seen and taken away later.
+    fn is_removable(&self) -> bool {
+        true
+    }
     /// Those that are there, by marker and author.
     async fn look_up(&self, work: &Work<'_>) -> Result<Vec<Made>, booty_github::Error>;
     /// Sends the request, once. The gate is passed by the caller.
     async fn create(&self, work: &Work<'_>) -> Result<Made, booty_github::Error>;
     /// Takes one away that is too many.
     async fn remove(&self, work: &Work<'_>, surplus: &Made) -> Result<(), NotSent>;
+}
+
+/// [`once`], for something that may be there although nothing is known of it: a record ends, the
+/// object stays.
+pub(crate) async fn once_ever(work: &mut Work<'_>, creation: &dyn Creation) -> Result<Made, Stop> {
+    let step = creation.step();
+    if work.record.step(step).is_none() && work.record.state.pending_step != step {
+        let listed = creation.look_up(work).await;
+        let found = work.read(listed).await?;
+        if !found.is_empty() {
+            return settle(work, creation, found).await;
+        }
+    }
+    once(work, creation).await
 }
 
 /// Creates it, or finds what an earlier try made.
@@ -73,7 +95,7 @@ pub(crate) async fn once(work: &mut Work<'_>, creation: &dyn Creation) -> Result
         let why = format!("{step}: sent {MOST_SENDS} times, and never seen to be done");
         return Err(Stop::failed("unknown_outcome", why));
     }
-    let admitted = work.gate.admit(Write::Content).await;
+    let admitted = work.gate.admit(creation.cost()).await;
     work.repeatable(admitted).await?;
     work.record.state.pending_step = step.to_owned();
     work.record.state.lookups = 0;
@@ -84,7 +106,9 @@ pub(crate) async fn once(work: &mut Work<'_>, creation: &dyn Creation) -> Result
         Err(stopped) => Err(stopped),
     };
     match sent {
-        Ok(made) if work.record.state.sends == 1 => note(work, step, made).await,
+        Ok(made) if work.record.state.sends == 1 || !creation.is_removable() => {
+            note(work, step, made).await
+        }
         Ok(made) => {
             work.record.state.steps.insert(resent(step), String::new());
             note(work, step, made).await
@@ -96,6 +120,15 @@ pub(crate) async fn once(work: &mut Work<'_>, creation: &dyn Creation) -> Result
 /// Whether something was sent twice and not yet looked at afterwards.
 pub(crate) fn is_audit_due(record: &Record) -> bool {
     record.state.steps.keys().any(|step| step.starts_with(RESENT))
+}
+
+/// What is due on one record becomes due on another: several effects may share an object.
+pub(crate) fn hand_on_audit(from: &Record, to: &mut Record) {
+    let steps = &mut to.state.steps;
+    steps.retain(|step, _| !step.starts_with(RESENT));
+    if is_audit_due(from) {
+        steps.insert(resent("shared"), String::new());
+    }
 }
 
 fn resent(step: &str) -> String {
@@ -188,7 +221,8 @@ async fn after_failure(
     let lookup_delays = &work.core.settings.lookup_delays;
     let now = work.core.records.now();
     let (known_not_done, stop) = match &error {
-        NotSent::Github(github) if github.kind() == Kind::Unknown => {
+        // Also a PATCH that adds to what is there must not be sent twice.
+        NotSent::Github(github) if github.kind() == Kind::Unknown || github.is_lost_answer() => {
             // Found at once it needs no pause; not found says nothing yet.
             if let Ok(found) = creation.look_up(work).await
                 && !found.is_empty()

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use booty_bus::{Bucket, BucketError, Bus};
 use booty_events::{
-    EffectId, Message, RepoName, bucket,
+    CommitSha, EffectId, Message, RepoName, bucket,
     v1::{Effect, EffectRecord, EffectStatus},
 };
 use chrono::{DateTime, Utc};
@@ -74,6 +74,26 @@ impl Records {
         issue: u64,
     ) -> Result<Record, RecordError> {
         self.load(format!("labels.{}.{issue}", repo.token())).await
+    }
+
+    /// The record of a check run: one for its commit and name, whatever effect asked for it.
+    pub(crate) async fn of_check(
+        &self,
+        repo: &RepoName,
+        head: &CommitSha,
+        name: &str,
+    ) -> Result<Record, RecordError> {
+        self.load(bucket::check_key(repo, head, name)).await
+    }
+
+    /// The record of the comment that stands for a pull request's check runs.
+    pub(crate) async fn of_check_comment(
+        &self,
+        repo: &RepoName,
+        pull_request: u64,
+        name: &str,
+    ) -> Result<Record, RecordError> {
+        self.load(bucket::check_comment_key(repo, pull_request, name)).await
     }
 
     pub(crate) async fn save(&self, record: &mut Record) -> Result<(), RecordError> {

@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use booty_github::pace::{Limit, PaceSettings};
+use booty_github::{
+    AppKey,
+    pace::{Limit, PaceSettings},
+};
 use booty_service::{Env, common};
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
@@ -24,8 +27,8 @@ const DEFAULT_API_URL: &str = "https://api.github.com";
 pub struct Settings {
     /// The API's base URL.
     pub api_url: String,
-    /// The one token that can write.
-    pub token: SecretString,
+    /// What GitHub is written with.
+    pub credentials: Credentials,
     /// What markers are signed with.
     pub marker_key: SecretString,
     /// Say what would be written, and write nothing.
@@ -55,13 +58,54 @@ pub struct Settings {
     pub clock: fn() -> DateTime<Utc>,
 }
 
+/// What GitHub is written with: nobody but forge has it.
+#[derive(Debug, Clone)]
+pub enum Credentials {
+    /// One personal token for everything. It can't write check runs.
+    Token(SecretString),
+    /// An App's key: tokens of its installations, minted as they are needed.
+    App(AppKey),
+}
+
+impl Credentials {
+    /// `GITHUB_APP_ID` and `GITHUB_APP_PRIVATE_KEY`, or `GITHUB_TOKEN`: one account, not two.
+    fn from_env(env: &mut Env) -> Self {
+        let token = env.secret("GITHUB_TOKEN");
+        let id = env.optional("GITHUB_APP_ID");
+        let key = env.secret("GITHUB_APP_PRIVATE_KEY");
+        match (token, id, key) {
+            (Some(token), None, None) => return Self::Token(token),
+            (None, Some(id), Some(key)) => match AppKey::new(&id, &key) {
+                Ok(key) => return Self::App(key),
+                Err(error) => env.problem("GITHUB_APP_PRIVATE_KEY", &error.to_string()),
+            },
+            (None, Some(_), None) => {
+                env.problem("GITHUB_APP_PRIVATE_KEY", "is not set, but GITHUB_APP_ID is");
+            }
+            (None, None, Some(_)) => {
+                env.problem("GITHUB_APP_ID", "is not set, but GITHUB_APP_PRIVATE_KEY is");
+            }
+            (None, None, None) => env.problem(
+                "GITHUB_APP_ID",
+                "is not set, and neither is GITHUB_TOKEN: forge writes as a GitHub App \
+                 (GITHUB_APP_ID and GITHUB_APP_PRIVATE_KEY) or with a personal token",
+            ),
+            (Some(_), ..) => env.problem(
+                "GITHUB_TOKEN",
+                "is set, and so is a GitHub App; forge writes under one account: keep one of them",
+            ),
+        }
+        Self::Token(SecretString::default())
+    }
+}
+
 impl Settings {
     /// GitHub's real paces and the usual delays.
-    pub fn new(api_url: String, token: SecretString, marker_key: SecretString) -> Self {
+    pub fn new(api_url: String, credentials: Credentials, marker_key: SecretString) -> Self {
         let seconds = |all: &[u64]| all.iter().copied().map(Duration::from_secs).collect();
         Self {
             api_url,
-            token,
+            credentials,
             marker_key,
             dry_run: false,
             retry_delays: seconds(&[2, 8, 30]),
@@ -84,10 +128,7 @@ impl Settings {
         if !Url::parse(&api_url).is_ok_and(|url| matches!(url.scheme(), "http" | "https")) {
             env.problem("GITHUB_API_URL", &format!("{api_url:?} is not an http or https address"));
         }
-        let token = env.secret("GITHUB_TOKEN").unwrap_or_else(|| {
-            env.problem("GITHUB_TOKEN", "is not set; forge needs a token that can write");
-            SecretString::default()
-        });
+        let credentials = Credentials::from_env(env);
         let marker_key = env.secret("BOOTY_MARKER_KEY");
         let data_dir = common::data_dir(env);
         let marker_key = marker_key.unwrap_or_else(|| {
@@ -98,7 +139,7 @@ impl Settings {
                 SecretString::default()
             })
         });
-        let mut settings = Self::new(api_url, token, marker_key);
+        let mut settings = Self::new(api_url, credentials, marker_key);
         settings.holder = holder.to_owned();
         settings.dry_run = env.flag_or("DRY_RUN", settings.dry_run);
         settings.retry_delays = delays(env, "FORGE_RETRY_DELAYS", settings.retry_delays);

@@ -8,7 +8,7 @@ use booty_github::{Client, Response, pace::Write};
 use chrono::{DateTime, Utc};
 
 use crate::{
-    core::Core,
+    core::{Account, Core},
     outcome::{self, Stop},
     record::Record,
     writer::{Gate, NotSent},
@@ -25,8 +25,8 @@ pub(crate) struct Work<'a> {
     pub(crate) record: Record,
     /// Nothing of this effect's can be older.
     pub(crate) asked_at: DateTime<Utc>,
-    /// The login that everything of ours is written by.
-    pub(crate) login: &'a str,
+    /// Whose token it is.
+    pub(crate) account: &'a Account,
 }
 
 impl Work<'_> {
@@ -68,7 +68,8 @@ impl Work<'_> {
     /// was begun with.
     pub(crate) fn is_ours(&self, author: Option<&booty_github::object::User>) -> bool {
         author.is_some_and(|user| {
-            user.login.eq_ignore_ascii_case(self.login) || self.record.is_account(&user.login)
+            user.login.eq_ignore_ascii_case(&self.account.login)
+                || self.record.is_account(&user.login)
         })
     }
 

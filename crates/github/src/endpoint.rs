@@ -22,7 +22,11 @@ const ENTERPRISE_REST: [&str; 2] = ["api", "v3"];
 impl Endpoint {
     /// From its first pieces: `["user"]`.
     pub fn new<const N: usize>(segments: [&str; N]) -> Self {
-        Self { segments: segments.map(str::to_owned).to_vec(), query: Vec::new(), is_graphql: false }
+        Self {
+            segments: segments.map(str::to_owned).to_vec(),
+            query: Vec::new(),
+            is_graphql: false,
+        }
     }
 
     /// `/repos/<owner>/<name>`.

@@ -8,8 +8,8 @@ use crate::{
     endpoint::Endpoint,
     error::Error,
     object::{
-        CheckRun, Comment, Commit, GitCommit, GitRef, Issue, IssueEvent, Label, Permission, PullRequest,
-        Repository, Status, User,
+        CheckRun, Comment, Commit, GitCommit, GitRef, Issue, IssueEvent, Label, Permission,
+        PullRequest, Repository, Status, User,
     },
 };
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use booty_bus::{Delivery, PublishError, Verdict};
-use booty_github::Kind;
+use booty_github::{Kind, TokenError};
 
 use crate::jobs::JobStoreError;
 
@@ -102,6 +102,16 @@ impl From<JobStoreError> for Pause {
             JobStoreError::Inbox(error) => error.into(),
             JobStoreError::Contended { .. } => Self::away(error.to_string()),
             JobStoreError::Decode { .. } => Self::Failed { why: chain(&error) },
+        }
+    }
+}
+
+impl From<TokenError> for Pause {
+    fn from(error: TokenError) -> Self {
+        if error.retryable {
+            Self::away(chain(&error))
+        } else {
+            Self::Failed { why: chain(&error) }
         }
     }
 }

@@ -172,7 +172,7 @@ pub const VARIABLES: &[Variable] = &[
     secret(
         "GITHUB_READ_TOKEN",
         BUILDER,
-        "A personal token that can read contents, issues and pull requests, and nothing else.",
+        "A personal token that can read contents, issues and pull requests, and nothing else. When it is unset, forge is asked for tokens of its App that can read the one repository.",
     ),
     variable(
         "GITHUB_GIT_URL",
@@ -199,7 +199,22 @@ pub const VARIABLES: &[Variable] = &[
         WORKERS,
         "GitHub's REST API; another host for GitHub Enterprise or the simulator.",
     ),
-    secret("GITHUB_TOKEN", FORGE, "The only token that can write; only forge ever has it."),
+    variable(
+        "GITHUB_APP_ID",
+        "",
+        FORGE,
+        "The GitHub App (id or client id) that forge writes as; check runs need one. With `GITHUB_APP_PRIVATE_KEY`, instead of `GITHUB_TOKEN`.",
+    ),
+    secret(
+        "GITHUB_APP_PRIVATE_KEY",
+        FORGE,
+        "The App's RSA key in PEM, as GitHub gives it; `\\n` may stand for line ends. Only forge ever has it.",
+    ),
+    secret(
+        "GITHUB_TOKEN",
+        FORGE,
+        "A personal token that can write, instead of a GitHub App; only forge ever has it. Verdicts are then commit statuses and comments, because GitHub lets only Apps write check runs.",
+    ),
     secret(
         "BOOTY_MARKER_KEY",
         FORGE,
@@ -337,6 +352,8 @@ mod tests {
         for service in ["ingress", "builder"] {
             assert!(!is_for(service, "GITHUB_TOKEN"));
             assert!(!is_for(service, "GITHUB_TOKEN_FILE"));
+            assert!(!is_for(service, "GITHUB_APP_PRIVATE_KEY"));
+            assert!(!is_for(service, "GITHUB_APP_PRIVATE_KEY_FILE"));
         }
         assert!(is_for("forge", "GITHUB_TOKEN_FILE"));
         for service in ["forge", "builder"] {

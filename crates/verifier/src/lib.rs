@@ -16,7 +16,6 @@ use std::sync::Arc;
 
 use booty_bus::{Bus, ConsumerSettings, consume, ensure_consumer};
 use booty_events::{Service, stream, subject};
-use booty_github::TokenSource;
 use tokio_util::sync::CancellationToken;
 
 pub use error::Error;
@@ -47,11 +46,7 @@ impl App {
     ///
     /// # Errors
     /// When a setting can't be used, or the bus refuses the consumers.
-    pub async fn build(
-        settings: Settings,
-        bus: Bus,
-        tokens: Arc<dyn TokenSource>,
-    ) -> Result<Self, Error> {
+    pub async fn build(settings: Settings, bus: Bus) -> Result<Self, Error> {
         let wanted = |event, action| subject::inbox_github_filter(event, Some(action));
         let filters = vec![
             wanted("pull_request", "opened"),
@@ -78,7 +73,7 @@ impl App {
         let work = consumer("verifier", settings.worker_count);
         ensure_consumer(&bus, &door).await?;
         ensure_consumer(&bus, &work).await?;
-        let shared = Arc::new(Shared::new(settings, bus, tokens).await?);
+        let shared = Arc::new(Shared::new(settings, bus).await?);
         Ok(Self { shared, door, work })
     }
 

@@ -34,11 +34,8 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) async fn new(
-        settings: Settings,
-        bus: Bus,
-        tokens: Arc<dyn TokenSource>,
-    ) -> Result<Self, Error> {
+    pub(crate) async fn new(settings: Settings, bus: Bus) -> Result<Self, Error> {
+        let tokens = settings.read_access.source(&bus);
         let scratch = settings.data_dir.join("reports");
         std::fs::create_dir_all(&scratch).map_err(Error::Scratch)?;
         let shared = Self {

@@ -237,7 +237,7 @@ impl Labeled {
     }
 
     async fn ask_github(&self, payload: &Payload, order: &Order) -> Result<Option<No>, Pause> {
-        let github = &self.shared.github;
+        let github = &self.shared.github(order);
         let Some(repository) = github.get_repository(&order.repository).await? else {
             return Ok(Some(No("repository_gone")));
         };
@@ -268,7 +268,8 @@ impl Labeled {
     }
 
     async fn open_pull_request(&self, order: &Order) -> Result<Option<u64>, Pause> {
-        let open = self.shared.github.list_pulls(&order.repository, None, "open").await?;
+        let github = self.shared.github(order);
+        let open = github.list_pulls(&order.repository, None, "open").await?;
         let ours = open.iter().find(|pull| is_pull_for(pull, order));
         Ok(ours.map(|pull| pull.number))
     }

@@ -214,7 +214,7 @@ async fn base(
     if let Some(known) = journal.base() {
         return Ok(known);
     }
-    let github = &shared.github;
+    let github = &shared.github(order);
     let gone = |what: &str| {
         let sentence = format!("I can't go on: the {what} is gone.");
         Stop::End(Ending::needs_human("gone", sentence))

@@ -15,7 +15,7 @@ use crate::{
     },
     order::Order,
     outcome::Ending,
-    shared::{Shared, chain},
+    shared::{Pause, Shared, chain},
 };
 
 /// Bytes of a file that detection looks at.
@@ -47,7 +47,8 @@ pub(crate) async fn check_out(
         Ok(mut path) => path.pop_if_empty().extend([order.repository.owner(), name.as_str()]),
         Err(()) => return Err(Stop::failed("GITHUB_GIT_URL is no place for repositories")),
     };
-    let remote = Remote { url, token: Some(shared.settings.read_token.clone()) };
+    let token = shared.tokens.token(&order.scope()).await.map_err(Pause::from)?;
+    let remote = Remote { url, token: Some(token) };
     let key = order.repository.token();
     let folder = format!("{}{suffix}", order.run());
     shared

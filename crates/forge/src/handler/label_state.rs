@@ -12,7 +12,7 @@ pub(super) async fn apply(work: &mut Work<'_>, write: &LabelState) -> Result<App
     let mut applied = work.core.records.of_labels(&work.repo, write.issue).await?;
     let ours = applied.state.effect_id == work.id.as_str();
     if applied.exists() && !ours && write.version <= applied.state.version {
-        return Ok(Applied::NotNewer);
+        return Ok(Applied::not_newer(write.version, applied.state.version));
     }
     labels::set(work, write.issue, &write.labels, |_| true).await?;
     applied.state.effect_id = work.id.to_string();

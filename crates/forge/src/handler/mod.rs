@@ -22,7 +22,7 @@ use booty_service::effect_kind;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    core::Core,
+    core::{Account, Core},
     lanes::Queue,
     once,
     outcome::Stop,
@@ -43,7 +43,7 @@ pub(crate) struct Effects {
     pub(crate) core: Arc<Core>,
     pub(crate) queue: Queue,
     pub(crate) role: Role,
-    pub(crate) login: Arc<str>,
+    pub(crate) account: Arc<Account>,
     pub(crate) shutdown: CancellationToken,
 }
 
@@ -132,7 +132,7 @@ impl Effects {
         }
         if !begun {
             let traceparent = delivery.headers.get(header::TRACEPARENT).unwrap_or_default();
-            record.begin(hash, traceparent, &self.login);
+            record.begin(hash, traceparent, &self.account.login);
         } else if let Some(left) = record.pause_left(self.core.records.now()) {
             return Err(Stop::later(left, "the effect waits for its next try"));
         }
@@ -159,18 +159,21 @@ impl Effects {
             repo,
             record,
             asked_at: delivery.published,
-            login: &self.login,
+            account: &self.account,
         };
         if settings.dry_run || effect.dry_run {
             return self.dry_run(work).await;
         }
         match dispatch(&mut work).await {
             Ok(Applied::Now) => self.finish(work).await,
-            Ok(Applied::NotNewer) => {
+            Ok(Applied::Skipped { reason, why }) => {
                 work.record.state.status = EffectStatus::Skipped.into();
-                self.say("skipped", work.id.as_str(), work.event()).await?;
+                let mut event = work.event();
+                event.reason = reason.to_owned();
+                event.detail = why;
+                self.say("skipped", work.id.as_str(), event).await?;
                 work.save().await?;
-                Ok(End::Ignored("not_newer"))
+                Ok(End::Ignored(reason))
             }
             Err(Stop::Failed { reason, why }) => {
                 let Work { record, .. } = work;
@@ -225,7 +228,7 @@ impl Effects {
         let mut event = event_about(effect);
         event.number = record.state.number;
         event.url.clone_from(&record.state.url);
-        for step in ["branch", "commit"] {
+        for step in ["branch", "commit", "check_run", "status"] {
             if let Some(value) = record.step(step) {
                 event.attributes.insert(step.to_owned(), value.to_owned());
             }
@@ -377,8 +380,19 @@ fn cut(text: &mut String) {
 /// What a dispatched effect came to.
 enum Applied {
     Now,
+    /// What was wanted is past.
+    Skipped {
+        reason: &'static str,
+        why: String,
+    },
+}
+
+impl Applied {
     /// A state whose version is not above the applied one.
-    NotNewer,
+    fn not_newer(version: u64, applied: u64) -> Self {
+        let why = format!("version {version} is not above version {applied}, which was applied");
+        Self::Skipped { reason: "not_newer", why }
+    }
 }
 
 async fn dispatch(work: &mut Work<'_>) -> Result<Applied, Stop> {

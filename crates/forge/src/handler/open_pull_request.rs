@@ -21,6 +21,9 @@ const BRANCH_PREFIX: &str = "agent/";
 /// GitHub's limit on titles, in characters.
 const LONGEST_TITLE: usize = 256;
 
+/// What a title starts with where there are no drafts.
+pub(super) const WIP: &str = "WIP: ";
+
 /// Set when the repository offers no drafts.
 const NO_DRAFTS: &str = "no_drafts";
 
@@ -100,7 +103,7 @@ impl Creation for Pull<'_> {
     }
 
     async fn create(&self, work: &Work<'_>) -> Result<Made, booty_github::Error> {
-        let prefix = if self.write.draft && !self.draft { "WIP: " } else { "" };
+        let prefix = if self.write.draft && !self.draft { WIP } else { "" };
         let title: String =
             format!("{prefix}{}", self.write.title).chars().take(LONGEST_TITLE).collect();
         let markers = &work.core.markers;

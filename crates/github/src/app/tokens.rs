@@ -11,6 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::key::{AppKey, Jwts};
 use crate::{
@@ -93,6 +94,19 @@ impl AppTokens {
     ) -> Result<Granted, TokenError> {
         let scope = Scope { installation, repository: Some(repo.clone()) };
         self.granted(&scope, Access::Read).await
+    }
+
+    /// GitHub refused a reader's token, which is known by its sha256 alone: it is not given again.
+    pub async fn forget_read_token(
+        &self,
+        repo: &RepoName,
+        installation: Option<u64>,
+        sha256: &[u8],
+    ) {
+        let scope = Scope { installation, repository: Some(repo.clone()) };
+        let place = self.place(&scope, Access::Read);
+        let mut kept = place.lock().await;
+        kept.take_if(|granted| *Sha256::digest(granted.token.expose_secret()) == *sha256);
     }
 
     async fn granted(&self, scope: &Scope, access: Access) -> Result<Granted, TokenError> {

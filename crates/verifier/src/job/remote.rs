@@ -20,11 +20,7 @@ pub(super) async fn of(shared: &Shared, order: &Order) -> Result<Remote, Stop> {
             return Err(Stop::Pause(Pause::Failed { why }));
         }
     };
-    let token = shared.tokens.token(&scope(&order.repository, order.installation)).await;
-    let token = token.map_err(|error| match error.retryable {
-        true => Stop::Pause(Pause::away(chain(&error))),
-        false => Stop::Pause(Pause::Failed { why: chain(&error) }),
-    })?;
+    let token = shared.tokens.token(&scope(&order.repository, order.installation)).await?;
     Ok(Remote { url, token: Some(token) })
 }
 
