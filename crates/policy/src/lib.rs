@@ -16,6 +16,8 @@ pub use config::{
     BuilderBudget, BuilderConfig, CommandSpec, Config, ConfigError, ConfigErrors, Evidence,
     Language, Network, Protect, ProtectPolicy, RegistryName, VerifierConfig,
 };
-pub use detect::{Detected, TreeView, detect};
+pub use detect::{
+    Detected, Runner, TreeView, detect, detect_without_setup, manifests_and_locks, runner_of,
+};
 pub use redact::{Redact, redact};
 pub use untrusted::{Fenced, Untrusted, fence, strip_hidden};
