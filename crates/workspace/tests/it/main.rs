@@ -11,6 +11,7 @@ mod child;
 mod crash;
 mod fetch;
 mod hostile;
+mod merge;
 mod secrets;
 mod server;
 mod world;
