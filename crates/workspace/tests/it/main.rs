@@ -12,6 +12,7 @@ mod crash;
 mod fetch;
 mod hostile;
 mod merge;
+mod overlay;
 mod secrets;
 mod server;
 mod world;
