@@ -11,11 +11,12 @@ use tokio::task::spawn_blocking;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
-    Change, ChangeSet, Error, Mode, TreeLimits,
+    Change, ChangeSet, Error, FileContent, Mode, TreeLimits,
     base::{self, BaseTree},
     ignore::IgnoreRules,
     job::JobFolder,
     mirror::Held,
+    overlay,
     scan::{self, BaseIndex, Tracked},
     scratch::Scratch,
 };
@@ -138,6 +139,18 @@ impl Checkout {
     /// folder any more. A hostile tree is refused as a whole.
     pub async fn change_set(&self) -> Result<ChangeSet, Error> {
         self.blocking(|inner, stop| inner.change_set(stop)).await
+    }
+
+    /// Writes these files into the work tree, whatever is there under their names or on the way to them; deletes those
+    /// without content, and the folders that are empty without them. Everything else stays as it is.
+    ///
+    /// Links are replaced and never followed. Call it when nothing else writes to the folder.
+    pub async fn overlay(&self, files: Vec<(Vec<u8>, Option<FileContent>)>) -> Result<(), Error> {
+        self.blocking(move |inner, stop| {
+            let folder = &inner.folder;
+            overlay::overlay(folder.tree(), folder.trash(), &files, &inner.limits, stop)
+        })
+        .await
     }
 
     /// Removes the folder and says whether that worked; dropping does the same and only logs.

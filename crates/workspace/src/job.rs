@@ -154,6 +154,11 @@ impl JobFolder {
         &self.tree
     }
 
+    /// Where what is removed waits.
+    pub(crate) fn trash(&self) -> &Path {
+        &self.trash
+    }
+
     /// Removes the folder now.
     pub(crate) fn close(mut self) -> Result<(), Error> {
         match self.discard()? {

@@ -6,9 +6,14 @@
 use std::{
     fs,
     io::{self, ErrorKind},
-    os::unix::fs::PermissionsExt,
+    os::{fd::BorrowedFd, unix::fs::PermissionsExt},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
+};
+
+use rustix::{
+    fs::{AtFlags, CWD, Mode},
+    io::Errno,
 };
 
 /// Numbers the folders that this process moves, so that their names don't clash.
@@ -28,6 +33,25 @@ pub(crate) fn discard(folder: &Path, trash: &Path) -> io::Result<PathBuf> {
                     ErrorKind::AlreadyExists | ErrorKind::DirectoryNotEmpty
                 ) => {}
             Err(error) => return Err(error),
+        }
+    }
+}
+
+/// [`discard`] for a folder within an open one.
+pub(crate) fn discard_within(
+    parent: BorrowedFd<'_>,
+    name: &[u8],
+    trash: &Path,
+) -> io::Result<PathBuf> {
+    // As in `empty`: moving it needs the right to write in it.
+    rustix::fs::chmodat(parent, name, Mode::from_raw_mode(0o700), AtFlags::empty())?;
+    loop {
+        let place =
+            trash.join(format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
+        match rustix::fs::renameat(parent, name, CWD, &place) {
+            Ok(()) => return Ok(place),
+            Err(Errno::EXIST | Errno::NOTEMPTY) => {}
+            Err(error) => return Err(error.into()),
         }
     }
 }

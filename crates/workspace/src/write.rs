@@ -21,7 +21,8 @@ use crate::{
 
 const FOLDER: OFlags =
     OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC).union(OFlags::RDONLY);
-const NEW_FILE: OFlags = OFlags::CREATE
+/// A file that nothing has the name of yet.
+pub(crate) const NEW_FILE: OFlags = OFlags::CREATE
     .union(OFlags::EXCL)
     .union(OFlags::WRONLY)
     .union(OFlags::NOFOLLOW)

@@ -11,6 +11,8 @@ mod child;
 mod crash;
 mod fetch;
 mod hostile;
+mod merge;
+mod overlay;
 mod secrets;
 mod server;
 mod world;
