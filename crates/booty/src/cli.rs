@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
 
 use clap::{Parser, Subcommand};
 
@@ -49,6 +49,9 @@ pub(crate) enum Command {
     /// The builder's child that talks to the model; started by the builder alone
     #[command(hide = true)]
     Agent,
+    /// Carries a sandbox's connections to its proxy; started inside sandboxes alone
+    #[command(hide = true)]
+    Forward(ForwardArgs),
     /// Print generated documentation
     #[command(hide = true, subcommand)]
     Docs(Docs),
@@ -111,6 +114,13 @@ pub(crate) struct SimArgs {
     /// Where its repositories are kept
     #[arg(long, default_value = ".booty/sim")]
     pub(crate) data_dir: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ForwardArgs {
+    /// As the sandbox wrote them; a script among them may begin with a dash
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) arguments: Vec<OsString>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -20,6 +20,10 @@ use crate::cli::{Cli, Command};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    // It becomes other programs, with no thread or descriptor of a runtime in the way.
+    if let Command::Forward(args) = cli.command {
+        return booty_sandbox::forward::main(args.arguments);
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return report(&error.into()).into(),
@@ -41,6 +45,7 @@ async fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Jobs(args) => jobs::run(args).await,
         Command::Sim(args) => sim::run(args).await,
         Command::Agent => services::agent().await,
+        Command::Forward(_) => anyhow::bail!("it is not for a runtime"),
         Command::Docs(cli::Docs::Configuration) => docs::configuration(),
     }
 }
