@@ -1,0 +1,4 @@
+//! Integration tests: real sandboxes, real tools.
+
+mod imports_python;
+mod imports_world;
