@@ -1,0 +1,4 @@
+//! What a change does to tests, as a table of cheats and a table of honest changes.
+
+mod python;
+mod world;
