@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use booty_service::{supervisor::ChildSpec, variables};
 
 /// The services that `booty up` and `booty demo` run, in the order of their admin ports.
-pub(crate) const SERVICES: [&str; 3] = ["ingress", "builder", "forge"];
+pub(crate) const SERVICES: [&str; 4] = ["ingress", "builder", "forge", "verifier"];
 
 /// This process's environment, without what is not UTF-8: no setting of ours is.
 pub(crate) fn environment() -> BTreeMap<String, String> {

@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Ingress,
     /// Turn labelled issues into proposals
     Builder,
+    /// Put a check run on every pull request
+    Verifier,
     /// Apply effects to GitHub; the only writer
     Forge,
     /// Run all services, supervised, and a NATS server when NATS_URL is unset
@@ -39,6 +41,12 @@ pub(crate) enum Command {
     /// Sign a webhook payload and post it to ingress
     #[command(subcommand)]
     Send(Send),
+    /// Judge a change in a local repository as the verifier would
+    #[command(after_help = "Examples:\n  \
+        booty verify                                   HEAD against the branch main\n  \
+        booty verify --base origin/main --head feature --json\n\n\
+        Exit codes: 0 success, 1 failure, 2 it could not be judged, or not in full.")]
+    Verify(VerifyArgs),
     /// Show jobs, or one of them
     #[command(
         after_help = "Examples:\n  booty jobs\n  booty jobs 7-72d3162e-cc78-11e3-81ab-4c9367dc0958 --json"
@@ -93,6 +101,25 @@ pub(crate) struct SendGithub {
     #[arg(long, default_value = "http://127.0.0.1:8080")]
     pub(crate) url: String,
     /// Print ingress's answer as it is
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct VerifyArgs {
+    /// The repository; it is only read
+    #[arg(long, default_value = ".")]
+    pub(crate) repo: PathBuf,
+    /// What the change goes to: anything that `git rev-parse` takes
+    #[arg(long, default_value = "main")]
+    pub(crate) base: String,
+    /// The change
+    #[arg(long, default_value = "HEAD")]
+    pub(crate) head: String,
+    /// Waive limits and protected paths, as the waiver label does on GitHub
+    #[arg(long)]
+    pub(crate) waive: bool,
+    /// The report as JSON
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -10,6 +10,7 @@ mod send;
 mod services;
 mod sim;
 mod up;
+mod verify;
 
 use std::{io::Write as _, process::ExitCode};
 
@@ -38,6 +39,8 @@ async fn run(command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Ingress => services::ingress().await,
         Command::Builder => services::builder().await,
+        Command::Verifier => services::verifier().await,
+        Command::Verify(args) => verify::run(args).await,
         Command::Forge => services::forge().await,
         Command::Up => up::run().await,
         Command::Demo(args) => demo::run(args).await,

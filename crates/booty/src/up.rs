@@ -29,6 +29,7 @@ pub(crate) async fn run() -> anyhow::Result<Exit> {
     let _ = booty_ingress::Settings::from_env(&mut env);
     let _ = booty_builder::Settings::from_env(&mut env);
     let _ = booty_forge::Settings::from_env(&mut env, "up");
+    let _ = booty_verifier::Settings::from_env(&mut env);
     env.finish()?;
     let telemetry = booty_telemetry::init(&telemetry)?;
     let shutdown = signals::shutdown(false)?;

@@ -4,15 +4,13 @@ use std::{path::PathBuf, time::Duration};
 
 use booty_events::stream::INBOX_MAX_AGE;
 use booty_model::KNOWN_PROVIDERS;
-use booty_sandbox::{Backend, SandboxSettings};
+use booty_sandbox::SandboxSettings;
 use booty_service::{AllowList, Env, ReadAccess, common};
 use secrecy::SecretString;
 use url::Url;
 
 /// The label that starts a job when nothing else is said.
 pub const DEFAULT_TRIGGER_LABEL: &str = "agent:builder";
-const DEFAULT_API_URL: &str = "https://api.github.com";
-const DEFAULT_GIT_URL: &str = "https://github.com";
 const DEFAULT_MAX_EVENT_AGE: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 const DEFAULT_LEASE: Duration = Duration::from_secs(30);
 /// What workers spend on it; while none has it, it costs nothing.
@@ -78,11 +76,7 @@ pub struct AgentProgram {
 impl Settings {
     /// Reads them; mistakes are kept in `env`. The binary sets `holder` and `agent` afterwards.
     pub fn from_env(env: &mut Env) -> Self {
-        let api_url = url(env, "GITHUB_API_URL", DEFAULT_API_URL);
-        let git_url = match env.optional("GITHUB_GIT_URL") {
-            Some(_) => url(env, "GITHUB_GIT_URL", DEFAULT_GIT_URL),
-            None => git_url_of(&api_url),
-        };
+        let common::GithubUrls { api: api_url, git: git_url } = common::github_urls(env);
         let max_event_age = env.duration_or("MAX_EVENT_AGE", DEFAULT_MAX_EVENT_AGE);
         if max_event_age > INBOX_MAX_AGE {
             env.problem("MAX_EVENT_AGE", "is above 7d, for which the inbox keeps deliveries");
@@ -126,48 +120,13 @@ fn model(env: &mut Env) -> String {
     model
 }
 
-fn url(env: &mut Env, name: &str, default: &'static str) -> Url {
-    let text = env.optional(name).unwrap_or_else(|| default.to_owned());
-    match Url::parse(&text) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") && url.host().is_some() => url,
-        _ => {
-            env.problem(name, &format!("{text:?} is not an http or https address"));
-            placeholder()
-        }
-    }
-}
-
-/// Stands where a mistake was noted; nothing is started then.
-fn placeholder() -> Url {
-    // Parsed once more than needed, because a constant address can't be made without a parse.
-    Url::parse(DEFAULT_GIT_URL).unwrap_or_else(|_| unreachable!("a constant address"))
-}
-
-/// `api.github.com` is github.com's API; on GitHub Enterprise the API is below `/api/v3` of the same
-/// host.
-fn git_url_of(api: &Url) -> Url {
-    let mut git = api.clone();
-    if api.host_str() == Some("api.github.com") && git.set_host(Some("github.com")).is_err() {
-        return placeholder();
-    }
-    let path = api.path().trim_end_matches('/').trim_end_matches("/api/v3").to_owned();
-    git.set_path(&path);
-    git
-}
-
 fn sandbox(env: &mut Env) -> SandboxSettings {
-    let backend = match env.optional("BOOTY_SANDBOX").as_deref() {
-        None => SandboxSettings::default().backend,
-        Some("none") => Backend::None,
-        Some(program) => Backend::Bwrap { program: PathBuf::from(program) },
-    };
+    let backend = env.optional("BOOTY_SANDBOX");
     let read_only = env.optional("BOOTY_SANDBOX_RO").unwrap_or_default();
-    let read_only: Vec<PathBuf> =
-        read_only.split(':').filter(|path| !path.is_empty()).map(PathBuf::from).collect();
-    if let Some(relative) = read_only.iter().find(|path| path.is_relative()) {
+    SandboxSettings::from_words(backend.as_deref(), &read_only).unwrap_or_else(|relative| {
         env.problem("BOOTY_SANDBOX_RO", &format!("{relative:?} is not an absolute path"));
-    }
-    SandboxSettings { backend, read_only, ..SandboxSettings::default() }
+        SandboxSettings::default()
+    })
 }
 
 #[cfg(test)]

@@ -21,13 +21,19 @@ pub(crate) struct Rules {
 }
 
 /// The commands for one tree.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Commands {
     pub(crate) setup: Option<CommandSpec>,
     /// Only what is asked for beside the language's own check.
     pub(crate) check: Option<CommandSpec>,
     pub(crate) test: Option<CommandSpec>,
     pub(crate) runner: Runner,
+}
+
+impl Default for Commands {
+    fn default() -> Self {
+        Self { setup: None, check: None, test: None, runner: Runner::Other }
+    }
 }
 
 impl Rules {
@@ -46,10 +52,8 @@ impl Rules {
 fn configured(config: Config, base: &(dyn TreeView + Sync)) -> Rules {
     let found = detect(base);
     let language = config.language.or(found.as_ref().map(|found| found.language));
-    let runner = match (&config.test, language) {
-        (Some(test), Some(language)) => runner_of(language, &test.command, base),
-        _ => Runner::Other,
-    };
+    let test = config.test.as_ref();
+    let runner = test.map_or(Runner::Other, |test| runner_of(language, test, base));
     let commands = Commands {
         setup: config.setup.clone(),
         check: config.check.clone(),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use booty_policy::config::CommandSpec;
 use booty_sandbox::{Mount, RunResult};
-use booty_workspace::{Checkout, Proposal, Side};
+use booty_workspace::{Checkout, FileContent, Mode, Proposal, Side};
 
 use crate::{
     case::Results,
@@ -162,9 +162,24 @@ async fn overlay(checkout: &Checkout, files: &[(String, Option<String>)]) -> Res
     }
     let files: Vec<_> = files
         .iter()
-        .map(|(path, content)| (path.clone().into_bytes(), content.clone().map(String::into_bytes)))
+        .map(|(path, content)| {
+            let content = content.as_ref().map(|text| FileContent {
+                mode: mode_of(checkout, path),
+                content: text.clone().into_bytes(),
+            });
+            (path.clone().into_bytes(), content)
+        })
         .collect();
-    Ok(checkout.overlay(&files).await?)
+    Ok(checkout.overlay(files).await?)
+}
+
+/// The mode that the tree has there: a script that a test runs stays one.
+fn mode_of(checkout: &Checkout, path: &str) -> Mode {
+    let file = checkout.files().binary_search_by(|file| file.path.as_slice().cmp(path.as_bytes()));
+    match file.ok().and_then(|at| checkout.files().get(at)) {
+        Some(file) if file.mode == Mode::Executable => Mode::Executable,
+        _ => Mode::Regular,
+    }
 }
 
 /// Makes a folder the sandbox user's. Walking a large tree blocks.

@@ -49,3 +49,25 @@ impl Default for SandboxSettings {
         }
     }
 }
+
+impl SandboxSettings {
+    /// From what an operator writes: `BOOTY_SANDBOX` (a program's name or path, or `none`) and
+    /// `BOOTY_SANDBOX_RO` (absolute folders, colon-separated).
+    ///
+    /// # Errors
+    /// The folder that is not absolute.
+    pub fn from_words(backend: Option<&str>, read_only: &str) -> Result<Self, PathBuf> {
+        let defaults = Self::default();
+        let backend = match backend {
+            None => defaults.backend,
+            Some("none") => Backend::None,
+            Some(program) => Backend::Bwrap { program: PathBuf::from(program) },
+        };
+        let read_only: Vec<PathBuf> =
+            read_only.split(':').filter(|path| !path.is_empty()).map(PathBuf::from).collect();
+        match read_only.iter().find(|path| path.is_relative()) {
+            Some(relative) => Err(relative.clone()),
+            None => Ok(Self { backend, read_only, ..Self::default() }),
+        }
+    }
+}

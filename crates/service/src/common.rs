@@ -8,8 +8,12 @@ use std::{
 
 use booty_bus::BusSettings;
 use booty_telemetry::{Exporter, LogFormat, TraceSettings};
+use url::Url;
 
 use crate::env::Env;
+
+const DEFAULT_API_URL: &str = "https://api.github.com";
+const DEFAULT_GIT_URL: &str = "https://github.com";
 
 /// Where NATS is when nothing is said.
 pub const DEFAULT_NATS_URL: &str = "nats://127.0.0.1:4222";
@@ -76,6 +80,55 @@ pub fn data_dir(env: &mut Env) -> PathBuf {
             PathBuf::new()
         }
     }
+}
+
+/// Where GitHub is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GithubUrls {
+    /// The REST API.
+    pub api: Url,
+    /// What `/owner/name.git` is appended to. Never taken from a payload, so that no delivery can send
+    /// a token elsewhere.
+    pub git: Url,
+}
+
+/// `GITHUB_API_URL`, and `GITHUB_GIT_URL`, which follows from it when it is not set.
+pub fn github_urls(env: &mut Env) -> GithubUrls {
+    let api = web_address(env, "GITHUB_API_URL", DEFAULT_API_URL);
+    let git = match env.optional("GITHUB_GIT_URL") {
+        Some(_) => web_address(env, "GITHUB_GIT_URL", DEFAULT_GIT_URL),
+        None => git_url_of(&api),
+    };
+    GithubUrls { api, git }
+}
+
+fn web_address(env: &mut Env, name: &str, default: &'static str) -> Url {
+    let text = env.optional(name).unwrap_or_else(|| default.to_owned());
+    match Url::parse(&text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.host().is_some() => url,
+        _ => {
+            env.problem(name, &format!("{text:?} is not an http or https address"));
+            placeholder()
+        }
+    }
+}
+
+/// Stands where a mistake was noted; nothing is started then.
+fn placeholder() -> Url {
+    // Parsed once more than needed, because a constant address can't be made without a parse.
+    Url::parse(DEFAULT_GIT_URL).unwrap_or_else(|_| unreachable!("a constant address"))
+}
+
+/// `api.github.com` is github.com's API; on GitHub Enterprise the API is below `/api/v3` of the same
+/// host.
+fn git_url_of(api: &Url) -> Url {
+    let mut git = api.clone();
+    if api.host_str() == Some("api.github.com") && git.set_host(Some("github.com")).is_err() {
+        return placeholder();
+    }
+    let path = api.path().trim_end_matches('/').trim_end_matches("/api/v3").to_owned();
+    git.set_path(&path);
+    git
 }
 
 /// Settings of logs and traces.

@@ -9,6 +9,8 @@ pub enum Exit {
     Success,
     /// What was asked for did not come true.
     Failure,
+    /// It could not be found out whether it is true: nothing was judged, or not everything.
+    CouldNotJudge,
     /// Settings or arguments are wrong (`EX_USAGE`); starting again without a change is useless, and
     /// the supervisor does not.
     Usage,
@@ -22,6 +24,7 @@ impl Exit {
         match self {
             Self::Success => 0,
             Self::Failure => 1,
+            Self::CouldNotJudge => 2,
             Self::Usage => 64,
             Self::Unavailable => 69,
         }

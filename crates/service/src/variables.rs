@@ -45,8 +45,11 @@ const fn secret(name: &'static str, used_by: For, text: &'static str) -> Variabl
 const INGRESS: For = For::Only(&["ingress"]);
 const BUILDER: For = For::Only(&["builder"]);
 const FORGE: For = For::Only(&["forge"]);
-const WORKERS: For = For::Only(&["builder", "forge"]);
+/// Who reads GitHub and runs repository code.
+const READERS: For = For::Only(&["builder", "verifier"]);
+const WORKERS: For = For::Only(&["builder", "forge", "verifier"]);
 const DOOR_AND_BUILDER: For = For::Only(&["ingress", "builder"]);
+const DOOR_AND_READERS: For = For::Only(&["ingress", "builder", "verifier"]);
 
 /// All of them, by subject.
 pub const VARIABLES: &[Variable] = &[
@@ -85,21 +88,21 @@ pub const VARIABLES: &[Variable] = &[
     variable(
         "BOOTY_INSTANCE",
         "made anew at each start",
-        For::Only(&["ingress", "builder", "forge"]),
+        For::Only(&["ingress", "builder", "forge", "verifier"]),
         "Name of this process as a lease holder. A process that is started under the same name takes its own leases over at once, so two running at the same time must never share one. `booty up` sets it.",
     ),
     variable(
         "BOOTY_SUPERVISED",
         "",
-        For::Only(&["ingress", "builder", "forge"]),
+        For::Only(&["ingress", "builder", "forge", "verifier"]),
         "Set by `booty up`: the process stops when its standard input ends.",
     ),
     // Addresses
     variable("LISTEN_ADDR", "0.0.0.0:8080", INGRESS, "Where webhooks arrive."),
     variable(
         "ADMIN_ADDR",
-        "127.0.0.1:9090 (ingress), :9091 (builder), :9092 (forge)",
-        For::Only(&["ingress", "builder", "forge"]),
+        "127.0.0.1:9090 (ingress), :9091 (builder), :9092 (forge), :9093 (verifier)",
+        For::Only(&["ingress", "builder", "forge", "verifier"]),
         "`/health`, `/ready`, `/jobs`, and ingress's `/metrics`. Never public. `booty up` takes a port and counts up from it, one port a service.",
     ),
     // Ingress
@@ -112,13 +115,13 @@ pub const VARIABLES: &[Variable] = &[
     variable(
         "TARGET_REPO_URL",
         "",
-        DOOR_AND_BUILDER,
+        DOOR_AND_READERS,
         "`https://github.com/owner/name`: the default allow-list.",
     ),
     variable(
         "ALLOWED_REPOS",
         "the repository of `TARGET_REPO_URL`",
-        DOOR_AND_BUILDER,
+        DOOR_AND_READERS,
         "Globs over `owner/name`, comma-separated. Nothing is allowed when both are unset.",
     ),
     variable(
@@ -147,11 +150,11 @@ pub const VARIABLES: &[Variable] = &[
         "The most that the disk spool may hold; above it deliveries are refused with 503.",
     ),
     // Builder
-    variable("WORKER_COUNT", "2", BUILDER, "Jobs at the same time. 1 to 64."),
+    variable("WORKER_COUNT", "2", READERS, "Jobs at the same time. 1 to 64."),
     variable(
         "MAX_EVENT_AGE",
         "3d",
-        BUILDER,
+        READERS,
         "Older deliveries start nothing, by the issue's `updated_at`. At most 7d, the inbox's own age. Replays are exempt.",
     ),
     variable(
@@ -171,25 +174,25 @@ pub const VARIABLES: &[Variable] = &[
     ),
     secret(
         "GITHUB_READ_TOKEN",
-        BUILDER,
+        READERS,
         "A personal token that can read contents, issues and pull requests, and nothing else. When it is unset, forge is asked for tokens of its App that can read the one repository.",
     ),
     variable(
         "GITHUB_GIT_URL",
         "derived from `GITHUB_API_URL`",
-        BUILDER,
+        READERS,
         "Where repositories are cloned from, without `/owner/name.git`.",
     ),
     variable(
         "BOOTY_SANDBOX",
         "bwrap",
-        BUILDER,
+        READERS,
         "The bubblewrap program, by name or path; or `none`: repository code then runs without isolation, which every job says.",
     ),
     variable(
         "BOOTY_SANDBOX_RO",
         "",
-        BUILDER,
+        READERS,
         "More folders that the sandbox may read, colon-separated: toolchains outside `/usr`.",
     ),
     // GitHub

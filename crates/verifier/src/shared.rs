@@ -5,9 +5,9 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use booty_bus::{Bucket, Bus};
 use booty_events::{RepoName, Service, bucket, v1::Event};
 use booty_github::{Client, ClientSettings, Scope, TokenSource};
-pub(crate) use booty_service::{Pause, chain};
 use booty_sandbox::{Sandbox, Unavailable};
 use booty_service::{JobStore, Outbox};
+pub(crate) use booty_service::{Pause, chain};
 use booty_workspace::{WorkspaceSettings, Workspaces};
 use chrono::{DateTime, Utc};
 use tokio::sync::OnceCell;
@@ -43,7 +43,10 @@ impl Shared {
             jobs: JobStore::new(&bus),
             bodies: bus.bucket(&bucket::BODIES),
             claims: bus.bucket(&bucket::LEASES),
-            client: Client::new(ClientSettings::new(settings.api_url.clone()), Arc::clone(&tokens))?,
+            client: Client::new(
+                ClientSettings::new(settings.api_url.clone()),
+                Arc::clone(&tokens),
+            )?,
             tokens,
             workspaces: Workspaces::open(WorkspaceSettings {
                 root: settings.data_dir.join("verifier"),

@@ -3,7 +3,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use booty_events::{DeliveryId, JobId, RepoName, v1::{Job, JobState}};
+use booty_events::{
+    DeliveryId, JobId, RepoName,
+    v1::{Job, JobState},
+};
 use booty_service::Pause;
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio_util::sync::CancellationToken;

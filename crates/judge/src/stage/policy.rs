@@ -62,13 +62,14 @@ fn waive(section: &mut Section, waiver: Option<&Waiver>) -> (usize, usize) {
 fn finding(violation: &Violation) -> Finding {
     let rule = match violation.word() {
         "protected" => Rule::ProtectedPath,
+        "link" if violation.pattern_list().is_some() => Rule::ProtectedPath,
         "mode" => Rule::ModeChange,
         "binary" => Rule::BinaryFile,
-        "kind" => Rule::FileKind,
+        "submodule" | "special_file" => Rule::FileKind,
         word if word.starts_with("too_many") => Rule::TooLarge,
         _ => Rule::UnsafePath,
     };
-    let finding = match violation.is_warning() {
+    let finding = match violation.only_warns {
         true => Finding::warning(rule, violation.to_string()),
         false => Finding::failure(rule, violation.to_string()),
     };

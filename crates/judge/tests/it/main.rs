@@ -1,7 +1,6 @@
-//! Integration tests: real sandboxes, real tools.
+//! Integration tests: what judges, looked at from outside, with real sandboxes and real tools.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod evidence;
 mod imports_python;
 mod imports_world;
-//! What judges, looked at from outside.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-mod evidence;

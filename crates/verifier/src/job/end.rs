@@ -5,9 +5,7 @@ use std::fmt::Write as _;
 use booty_bus::{Delivery, Journal, JournalError};
 use booty_events::{
     JobId, Lane, Message as _,
-    v1::{
-        Annotation, CheckRun, Effect, Event, Job, JobState, JournalEntry, Judged, journal_entry,
-    },
+    v1::{Annotation, CheckRun, Effect, Event, Job, JobState, JournalEntry, Judged, journal_entry},
 };
 use booty_judge::{
     Report,
@@ -189,10 +187,8 @@ async fn publish(
         why: format!("the journal's effect can't be read: {}", chain(&error)),
     })?;
     shared.outbox.effect(Lane::Check, &effect, lease).await?;
-    let attributes = [
-        ("conclusion".to_owned(), conclusion.clone()),
-        ("findings".to_owned(), findings.clone()),
-    ];
+    let attributes =
+        [("conclusion".to_owned(), conclusion.clone()), ("findings".to_owned(), findings.clone())];
     let event = Event {
         reason: reason.clone(),
         detail: conclusion.clone(),

@@ -24,7 +24,7 @@ use crate::{
     waiver,
 };
 
-pub(crate) use end::{say_lost, say_end_again};
+pub(crate) use end::{say_end_again, say_lost};
 
 /// Why a judgement stops before its report.
 enum Stop {
@@ -76,12 +76,7 @@ async fn begin(shared: &Shared, order: &Order, delivery: &Delivery) -> Result<()
 }
 
 /// Notes what is being done. A job that is over stays as it is.
-async fn note(
-    shared: &Shared,
-    order: &Order,
-    state: JobState,
-    step: &str,
-) -> Result<(), Pause> {
+async fn note(shared: &Shared, order: &Order, state: JobState, step: &str) -> Result<(), Pause> {
     shared
         .jobs
         .update(&order.job, |job| {
@@ -120,11 +115,7 @@ async fn work(shared: &Shared, order: &Order, stop: &CancellationToken) -> Resul
     }
 }
 
-async fn judged(
-    shared: &Shared,
-    order: &Order,
-    stop: &CancellationToken,
-) -> Result<Report, Stop> {
+async fn judged(shared: &Shared, order: &Order, stop: &CancellationToken) -> Result<Report, Stop> {
     // Everything that was begun ends with this future, whoever drops it.
     let stop = stop.child_token();
     let _stop = stop.clone().drop_guard();
@@ -141,7 +132,8 @@ async fn judged(
     let remote = remote::of(shared, order).await?;
     let key = order.repository.token();
     let base = Want::Branch(order.base_branch.clone());
-    let head = Head { sha: order.head.clone(), name: format!("refs/pull/{}/head", order.pull) };
+    let head =
+        Head { sha: order.head.clone(), reference: format!("refs/pull/{}/head", order.pull) };
     let merged = shared.workspaces.merge(&key, &remote, &base, &head, stop.clone()).await;
     let merge = merged.map_err(|error| remote::explain(order, &error))?;
     let proposal = match merge {

@@ -30,9 +30,7 @@ pub(super) fn explain(order: &Order, error: &Error) -> Stop {
     let neutral = |reason, title| Stop::End(End::neutral(order, reason, title, &why));
     match error {
         // It may be so each time, and each time costs a whole clone: to be counted.
-        Error::TimedOut { .. } | Error::Damaged { .. } => {
-            Stop::Pause(Pause::Failed { why })
-        }
+        Error::TimedOut { .. } | Error::Damaged { .. } => Stop::Pause(Pause::Failed { why }),
         _ if error.is_retryable() => Stop::Pause(Pause::away(why)),
         Error::NotFound { .. } => neutral("head_gone", "the head or its base is gone"),
         Error::TooLarge { .. } => neutral("too_large", "too large to be judged"),

@@ -1,0 +1,97 @@
+//! `booty verify`: the verifier's stages on a local repository, with no GitHub and no broker.
+
+use std::{
+    io::{IsTerminal as _, Write as _},
+    path::PathBuf,
+};
+
+use anyhow::Context as _;
+use booty_judge::{Conclusion, Judge, Order, Report, Stage, Waiver, report};
+use booty_sandbox::{Limits, Sandbox, SandboxSettings};
+use booty_service::Exit;
+use booty_workspace::{Merge, WorkspaceSettings, Workspaces};
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::VerifyArgs;
+
+/// The job's folders; one process has one job.
+const JOB: &str = "verify";
+
+pub(crate) async fn run(args: VerifyArgs) -> anyhow::Result<Exit> {
+    let stop = CancellationToken::new();
+    let cancel = stop.clone();
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            cancel.cancel();
+        }
+    });
+    let _stop = stop.clone().drop_guard();
+    let report = match judge(&args, &stop).await {
+        Ok(report) => report,
+        Err(error) => {
+            // 1 would say that the change is bad.
+            let mut text = format!("booty: could not judge: {error}");
+            for cause in error.chain().skip(1) {
+                text.push_str(&format!("\n  because: {cause}"));
+            }
+            writeln!(std::io::stderr(), "{text}")?;
+            return Ok(Exit::CouldNotJudge);
+        }
+    };
+    let mut out = std::io::stdout();
+    if args.json {
+        serde_json::to_writer_pretty(&mut out, &report)?;
+        writeln!(out)?;
+    } else {
+        let ansi = out.is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        write!(out, "{}", report::terminal(&report, ansi))?;
+    }
+    Ok(match report.conclusion {
+        Conclusion::Success => Exit::Success,
+        Conclusion::Failure => Exit::Failure,
+        Conclusion::Neutral => Exit::CouldNotJudge,
+    })
+}
+
+async fn judge(args: &VerifyArgs, stop: &CancellationToken) -> anyhow::Result<Report> {
+    let folder = tempfile::Builder::new()
+        .prefix("booty-verify-")
+        .tempdir()
+        .context("a folder for the checkouts can't be made; set TMPDIR")?;
+    let scratch = folder.path().join("reports");
+    std::fs::create_dir(&scratch).context("a folder for reports can't be made")?;
+    let workspaces = Workspaces::open(WorkspaceSettings {
+        root: folder.path().join("workspaces"),
+        limits: booty_workspace::TreeLimits::default(),
+        fetch_timeout: std::time::Duration::from_secs(60),
+    })?;
+    let read_only = std::env::var("BOOTY_SANDBOX_RO").unwrap_or_default();
+    let backend = std::env::var("BOOTY_SANDBOX").ok();
+    let settings = SandboxSettings::from_words(backend.as_deref(), &read_only)
+        .map_err(|path| anyhow::anyhow!("BOOTY_SANDBOX_RO: {path:?} is not an absolute path"))?;
+    let sandbox = Sandbox::prepare(settings).await.context("sandbox unavailable")?;
+    let merge = workspaces.merge_local(&args.repo, &args.base, &args.head, stop.clone()).await?;
+    let proposal = match merge {
+        Merge::Clean(proposal) => proposal,
+        Merge::Conflict { base, head, paths } => {
+            return Ok(booty_judge::conflict(&base, &head, &paths));
+        }
+    };
+    let judge = Judge {
+        sandbox,
+        env: Default::default(),
+        limits: Limits::default(),
+        scratch: PathBuf::from(&scratch),
+    };
+    let show = !args.json && std::io::stderr().is_terminal();
+    let progress = |stage: Stage| {
+        if show {
+            // Progress that can't be shown is no reason to stop.
+            let _ = writeln!(std::io::stderr(), "{} …", stage.doing());
+        }
+    };
+    let waiver = args.waive.then(|| Waiver { label: "--waive".to_owned(), by: "you".to_owned() });
+    let order =
+        Order { proposal: &proposal, name: JOB, waiver, cancel: stop.clone(), progress: &progress };
+    Ok(judge.judge(&order).await?)
+}
