@@ -31,6 +31,7 @@ lint:
 
 docs: build ## Write the generated parts of docs/ anew
 	@$(BOOTY) docs configuration > docs/CONFIGURATION.md
+	@$(BOOTY) config schema > docs/booty.schema.json
 
 bench: setup ## Measure ingress side by side with a probe that only checks the HMAC and publishes
 	cargo run --release -p booty-ingress --example bench

@@ -13,7 +13,8 @@ use clap::{Parser, Subcommand};
         booty demo                         the whole line on this machine, no account needed\n  \
         booty up                           all services and a NATS server, from the environment\n  \
         booty send github issue.json       sign a payload and post it to ingress\n  \
-        booty jobs --json                  what became of every job\n\n\
+        booty jobs --json                  what became of every job\n  \
+        booty config check                 what is wrong with this folder's .booty.yml\n\n\
         Settings are environment variables: docs/CONFIGURATION.md."
 )]
 pub(crate) struct Cli {
@@ -52,6 +53,12 @@ pub(crate) enum Command {
         after_help = "Examples:\n  booty jobs\n  booty jobs 7-72d3162e-cc78-11e3-81ab-4c9367dc0958 --json"
     )]
     Jobs(JobsArgs),
+    /// Check a repository's .booty.yml, or print its schema
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  booty config check\n  booty config schema > .booty.schema.json\n\nThe format: docs/BOOTY_YML.md."
+    )]
+    Config(Config),
     /// Run a simulated GitHub
     Sim(SimArgs),
     /// The builder's child that talks to the model; started by the builder alone
@@ -129,6 +136,28 @@ pub(crate) struct JobsArgs {
     /// One job's id, as ingress answered it
     pub(crate) id: Option<String>,
     /// JSON, one array (or one object with an id)
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// Say all that is wrong with a .booty.yml, with line and column; exit code 1 when something is
+    #[command(
+        after_help = "Examples:\n  booty config check\n  booty config check other/.booty.yml --json\n  git show main:.booty.yml | booty config check -"
+    )]
+    Check(ConfigCheck),
+    /// Print the JSON Schema of .booty.yml, for editors
+    #[command(after_help = "Example:\n  booty config schema > .booty.schema.json")]
+    Schema,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ConfigCheck {
+    /// The file, `-` for standard input; .booty.yml in this folder when it is left out, and what is
+    /// detected when there is none
+    pub(crate) file: Option<PathBuf>,
+    /// JSON, an array of {line, column, message}; empty when nothing is wrong
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -3,6 +3,7 @@
 
 mod children;
 mod cli;
+mod config;
 mod demo;
 mod docs;
 mod jobs;
@@ -46,6 +47,7 @@ async fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Demo(args) => demo::run(args).await,
         Command::Send(cli::Send::Github(args)) => send::github(args).await,
         Command::Jobs(args) => jobs::run(args).await,
+        Command::Config(command) => config::run(command),
         Command::Sim(args) => sim::run(args).await,
         Command::Agent => services::agent().await,
         Command::Forward(_) => anyhow::bail!("it is not for a runtime"),

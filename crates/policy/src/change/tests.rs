@@ -226,3 +226,20 @@ fn a_hundred_reasons_are_enough() {
     let paths: Vec<_> = (0..100_000).map(|n| added(&format!(".github/{n}"))).collect();
     assert_eq!(check(&paths).unwrap_err().len(), 100);
 }
+
+#[rstest]
+#[case(added(".github/x"), "protected")]
+#[case(added("a/../x"), "unsafe_path")]
+#[case(link("a", ".github/x"), "link")]
+#[case(ChangedPath { new_mode: Some(FileMode::Submodule), ..added("a") }, "submodule")]
+#[case(ChangedPath { new_mode: Some(FileMode::Other(1)), ..added("a") }, "special_file")]
+#[case(ChangedPath { new_mode: Some(FileMode::Executable), ..added("a") }, "mode")]
+#[case(ChangedPath { binary: true, ..added("a") }, "binary")]
+#[case(ChangedPath { added_lines: 2_000, ..added("a") }, "too_many_lines")]
+#[case(ChangedPath { bytes: 2 << 20, ..added("a") }, "too_many_bytes")]
+fn each_rule_has_a_word(#[case] changed: ChangedPath, #[case] expected: &str) {
+    let raw = changed.path.clone();
+    let violations = check(&[changed]).unwrap_err();
+    assert_eq!(violations[0].word(), expected);
+    assert!(violations[0].raw_path.as_ref().is_none_or(|path| *path == raw));
+}

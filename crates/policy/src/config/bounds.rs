@@ -30,3 +30,5 @@ pub(crate) const EVIDENCE_BUDGET: RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(3_600);
 /// What GitHub takes as the name of a label, in characters.
 pub(crate) const LABEL_CHARS: RangeInclusive<usize> = 1..=50;
+/// A time: numbers with a unit each, such as `90s` or `1h30m`.
+pub(crate) const TIME_PATTERN: &str = "^[0-9]{1,9}[smhd]( ?[0-9]{1,9}[smhd])*$";

@@ -5,6 +5,7 @@ mod error;
 mod node;
 mod read;
 mod reader;
+mod schema;
 mod words;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -15,6 +16,7 @@ use crate::change::{DiffLimits, Protected};
 use reader::Reader;
 
 pub use error::{ConfigError, ConfigErrors};
+pub use schema::schema;
 pub use words::{Evidence, Language, ProtectPolicy, RegistryName};
 
 /// A configuration is a page, not a book.

@@ -1,10 +1,12 @@
 //! Reading a YAML tree into our types, on and on after an error.
 
-use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
+use std::{collections::BTreeMap, ops::RangeInclusive, sync::LazyLock, time::Duration};
+
+use regex::Regex;
 
 use super::{
     ConfigError,
-    bounds::{TEXT_BYTES, VARIABLE_BYTES},
+    bounds::{TEXT_BYTES, TIME_PATTERN, VARIABLE_BYTES},
     node::{Node, Placed},
     words::Word,
 };
@@ -173,29 +175,25 @@ impl Reader {
     ) -> Option<Duration> {
         let text = match &at.value {
             Node::Text(text) => text,
-            _ => return self.expected(name, "a time with its unit, such as `90s` or `5m`", at),
+            _ => return self.expected(name, "a time with its unit, such as `90s` or `1h30m`", at),
         };
-        match humantime::parse_duration(text) {
-            Ok(time) if range.contains(&time) => Some(time),
-            Ok(_) => {
-                let [least, most] =
-                    [range.start(), range.end()].map(|time| humantime::format_duration(*time));
-                self.error(
-                    at,
-                    format!("`{name}` must be {least} to {most}, not {}", shortened(text)),
-                );
-                None
-            }
-            Err(error) => {
-                self.error(
-                    at,
-                    format!(
-                        "`{name}` must be a time with its unit, such as `90s` or `5m`: {error}"
-                    ),
-                );
-                None
-            }
+        let Some(time) = time(text) else {
+            let text = shortened(text);
+            self.error(
+                at,
+                format!(
+                    "`{name}` must be a time with its unit, such as `90s` or `1h30m`, not `{text}`"
+                ),
+            );
+            return None;
+        };
+        if range.contains(&time) {
+            return Some(time);
         }
+        let [least, most] =
+            [range.start(), range.end()].map(|time| humantime::format_duration(*time));
+        self.error(at, format!("`{name}` must be {least} to {most}, not {}", shortened(text)));
+        None
     }
 
     /// A list of texts; one text alone is a list of one.
@@ -287,6 +285,13 @@ impl<'a> Map<'a> {
     pub(crate) fn name(&self, key: &str) -> String {
         format!("{}{key}", self.prefix)
     }
+}
+
+/// Numbers with a unit each; fewer units than humantime knows, so that an editor can know them all.
+fn time(text: &str) -> Option<Duration> {
+    static PATTERN: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(TIME_PATTERN).ok());
+    PATTERN.as_ref().filter(|pattern| pattern.is_match(text))?;
+    humantime::parse_duration(text).ok()
 }
 
 pub(crate) fn quoted(names: &[&str]) -> String {

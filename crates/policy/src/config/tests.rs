@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use rstest::rstest;
 
 use super::*;
+use crate::change::{Change, ChangedPath, FileMode, PatternList, check_change};
 
 fn parse(text: &str) -> Result<Config, String> {
     Config::parse(text.as_bytes()).map_err(|errors| errors.to_string())
@@ -53,7 +54,7 @@ fn all_that_is_wrong_is_said_at_once_and_where() {
     .booty.yml:3:11: `language` must be one of `python`, `rust`, `node`, `go`
     .booty.yml:5:3: `test.command` is missing
     .booty.yml:5:3: unknown key `test.comand`; did you mean `command`?
-    .booty.yml:6:12: `test.timeout` must be a time with its unit, such as `90s` or `5m`, not a number
+    .booty.yml:6:12: `test.timeout` must be a time with its unit, such as `90s` or `1h30m`, not a number
     .booty.yml:7:14: `test.directory` must be a path in the repository, relative to its root
     .booty.yml:9:5: `test.env.1A` is not the name of a variable (A-Z a-z 0-9 _)
     .booty.yml:10:8: `test.env.B` must be text (put it in quotes), not a number
@@ -68,6 +69,96 @@ fn all_that_is_wrong_is_said_at_once_and_where() {
     .booty.yml:22:1: a key must be text, not a number
     .booty.yml:23:8: `setup` must have 1 to 4096 bytes, not 0
     ");
+}
+
+#[test]
+fn the_rest_of_a_whole_file() {
+    let config = parse(
+        "version: 1\nprotect: {paths: migrations/, policy: warn}\nnetwork: {setup: [npm, pypi, npm]}\n\
+         builder: {budget: {tokens: 5000, cost_usd: 0.5, wall: 1h 30m}, generate_tests: false, promote: false}\n\
+         verifier: {flaky_retries: 0, evidence: off, evidence_budget: 90s, waiver_label: 'skip: checks'}\n",
+    )
+    .unwrap();
+    let patterns = vec!["migrations/".to_owned()];
+    assert_eq!(config.protect, Protect { patterns, policy: ProtectPolicy::Warn });
+    let (npm, pypi) = (RegistryName::Npm, RegistryName::Pypi);
+    assert_eq!(config.network, Network::Registries(vec![pypi, npm]));
+    let budget = BuilderBudget {
+        tokens: Some(5_000),
+        cost_usd: Some(0.5),
+        wall: Some(Duration::from_secs(5_400)),
+    };
+    let builder =
+        BuilderConfig { budget, generate_tests: false, promote: false, ..BuilderConfig::default() };
+    assert_eq!(config.builder, builder);
+    let verifier = VerifierConfig {
+        flaky_retries: 0,
+        evidence: Evidence::Off,
+        evidence_budget: Duration::from_secs(90),
+        waiver_label: "skip: checks".to_owned(),
+    };
+    assert_eq!(config.verifier, verifier);
+}
+
+#[rstest]
+#[case::said_nothing("language: rust", vec![RegistryName::Crates])]
+#[case::none("language: rust\nnetwork: none", vec![])]
+#[case::empty("language: rust\nnetwork: {setup: []}", vec![])]
+#[case::one("language: rust\nnetwork: {setup: go}", vec![RegistryName::Go])]
+#[case::no_language("network:", vec![])]
+fn setup_reaches(#[case] text: &str, #[case] expected: Vec<RegistryName>) {
+    let config = parse(&format!("version: 1\n{text}\n")).unwrap();
+    assert_eq!(config.network.registries(config.language), expected);
+}
+
+#[test]
+fn what_is_wrong_with_the_rest_is_said_as_well() {
+    let text = "version: 1\ntrigger_label: x\nprotect:\n  paths: ['!a']\n  policy: allow\nnetwork: {setup: [pip], test: [npm]}\n\
+                builder:\n  trigger_label: go\n  budget: {tokens: 1, cost_usd: .nan, wall: 10, walll: 1m}\n\
+                verifier: {flaky_retries: 6, evidence: no, evidence_budget: 2h, waiver_label: ' x'}\n\
+                test: {command: a, working_directory: b, timeout: 5min}\n";
+    assert_snapshot!(parse(text).unwrap_err(), @r".booty.yml:9:33: not valid YAML: non-finite float `.nan` rejected by the configured policy");
+    assert_snapshot!(parse("version: 1\nnetwork: all\nprotect: {policy: warn}\n").unwrap_err(), @r"
+    .booty.yml:2:10: `network` must be `none`, or a mapping such as `{setup: [pypi]}`
+    .booty.yml:3:10: `protect.paths` is missing
+    ");
+}
+
+#[test]
+fn a_warning_is_for_the_repositorys_own_paths_alone() {
+    let config = parse("version: 1\nprotect: {paths: ['*.md', docs/], policy: warn}\n").unwrap();
+    let path = |path: &str| ChangedPath {
+        path: path.as_bytes().to_vec(),
+        change: Change::Added,
+        old_mode: None,
+        new_mode: Some(FileMode::Regular),
+        added_lines: 1,
+        deleted_lines: 0,
+        bytes: 1,
+        binary: false,
+        symlink_target: None,
+    };
+    // Two hundred warnings, and what is refused comes after them.
+    let mut paths: Vec<ChangedPath> = (0..200).map(|n| path(&format!("docs/{n}.txt"))).collect();
+    paths.push(path("AGENTS.md"));
+    let limits = DiffLimits { files: 500, ..DiffLimits::default() };
+    let violations = check_change(&paths, &limits, &config.protected()).unwrap_err();
+    assert_eq!(violations.len(), 100);
+    let first = &violations[0];
+    assert_eq!((first.path.as_deref(), first.word()), (Some("AGENTS.md"), "protected"));
+    assert_eq!((first.only_warns, first.pattern_list()), (false, Some(PatternList::Booty)));
+    let second = &violations[1];
+    assert_eq!((second.only_warns, second.pattern_list()), (true, Some(PatternList::Repository)));
+    assert_eq!(second.raw_path.as_deref(), Some(b"docs/0.txt".as_slice()));
+
+    // A link through a path that only warns to one that refuses.
+    let link = ChangedPath {
+        new_mode: Some(FileMode::Symlink),
+        symlink_target: Some(b"docs/../.github/x".to_vec()),
+        ..path("link")
+    };
+    let violations = check_change(&[link], &limits, &config.protected()).unwrap_err();
+    assert_eq!((violations[0].word(), violations[0].only_warns), ("link", false));
 }
 
 #[rstest]

@@ -19,10 +19,10 @@ pub use runner::runner_of;
 
 use crate::config::{CommandSpec, Language};
 
-/// A larger repository is known by its first files as well.
-const MAX_PATHS: usize = 20_000;
-/// Folders that hold other people's code or nothing of interest.
-const SKIPPED: [&str; 9] = [
+/// Paths that are looked at; a larger repository is known by its first files as well.
+pub const MAX_PATHS: usize = 20_000;
+/// Folders that are not looked into: they hold other people's code or nothing of interest.
+pub const SKIPPED: [&str; 9] = [
     "node_modules",
     "vendor",
     "third_party",
