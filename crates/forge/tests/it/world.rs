@@ -13,7 +13,7 @@ use booty_events::{
         Comment, Effect, Event, FileChange, FileMode, IssueOutcome, OpenPullRequest, effect::Write,
     },
 };
-use booty_forge::{App, Error, Settings, Status, marker::Markers};
+use booty_forge::{App, Credentials, Error, Settings, Status, marker::Markers};
 use booty_github::{Client, ClientSettings, Endpoint, StaticToken, pace::PaceSettings};
 use booty_service::Outbox;
 use booty_sim::{Paces, Permission, Scope, Sim, SimSettings, Snapshot};
@@ -121,7 +121,11 @@ impl World {
             patience: ms(500),
             holder: "forge-1".to_owned(),
             shutdown_grace: ms(2000),
-            ..Settings::new(self.sim.api_url(), self.token.as_str().into(), KEY.into())
+            ..Settings::new(
+                self.sim.api_url(),
+                Credentials::Token(self.token.as_str().into()),
+                KEY.into(),
+            )
         }
     }
 
