@@ -100,6 +100,15 @@ mod tests {
     use crate::stream;
 
     #[test]
+    fn no_name_of_a_check_run_leaves_its_key() {
+        let (repo, head) = ("octo/hello".parse().unwrap(), "a".repeat(40).parse().unwrap());
+        let key = check_key(&repo, &head, "booty/verifier > *");
+        assert!(key.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)), "{key}");
+        assert_eq!(key.matches('.').count(), 3);
+        assert_ne!(key, check_key(&repo, &head, "booty/other"));
+    }
+
+    #[test]
     fn a_lease_outlives_its_message() {
         let consumed = [stream::INBOX, stream::EFFECTS, stream::EVENTS];
         let longest = consumed.iter().map(|stream| stream.max_age.unwrap()).max();

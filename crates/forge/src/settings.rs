@@ -235,11 +235,30 @@ mod tests {
         assert_eq!(quick.retry_delays, [Duration::from_millis(20), Duration::from_secs(1)]);
         assert!(quick.http_timeout * 3 < quick.lease);
 
+        let (_, both) = read(&[("GITHUB_APP_ID", "7")]);
+        assert!(both.unwrap_err().to_string().contains("one account"));
+
         let (_, bad) = read(&[
             ("FORGE_HTTP_TIMEOUT", "10s"),
             ("FORGE_LOOKUP_DELAYS", "soon"),
             ("GITHUB_API_URL", "ftp://x"),
         ]);
         assert_eq!(bad.unwrap_err().0.len(), 3);
+    }
+
+    #[test]
+    fn an_app_needs_its_id_and_a_key_that_signs() {
+        let read = |pairs: &[(&str, &str)]| {
+            let mut env = Env::from_map(pairs.iter().copied());
+            let credentials = Credentials::from_env(&mut env);
+            let names = env.finish().err().map(|errors| errors.0).unwrap_or_default();
+            (credentials, names.into_iter().map(|error| error.name).collect::<Vec<_>>())
+        };
+        assert_eq!(read(&[]).1, ["GITHUB_APP_ID"]);
+        assert_eq!(read(&[("GITHUB_APP_ID", "7")]).1, ["GITHUB_APP_PRIVATE_KEY"]);
+        assert_eq!(read(&[("GITHUB_APP_PRIVATE_KEY", "k")]).1, ["GITHUB_APP_ID"]);
+        let bad = [("GITHUB_APP_ID", "7"), ("GITHUB_APP_PRIVATE_KEY", "s3cr3t")];
+        let (_, names) = read(&bad);
+        assert_eq!(names, ["GITHUB_APP_PRIVATE_KEY"]);
     }
 }

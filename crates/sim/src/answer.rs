@@ -79,6 +79,11 @@ impl Refusal {
         Self::forbidden("Resource not accessible by personal access token")
     }
 
+    /// The App or its token may not do this.
+    pub(crate) fn not_accessible_by_integration() -> Self {
+        Self::forbidden("Resource not accessible by integration")
+    }
+
     pub(crate) fn unprocessable(message: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, message)
     }

@@ -6,6 +6,8 @@ use http::StatusCode;
 use serde_json::{Map, Value};
 
 use crate::answer::{Answer, Refusal};
+use crate::rest::Caller;
+use crate::world::Permission;
 
 /// A request after its route was found.
 #[derive(Debug)]
@@ -15,6 +17,11 @@ pub(crate) struct Call {
     pub(crate) query: Vec<(String, String)>,
     /// The token's user, in the spelling of the account.
     pub(crate) viewer: String,
+    pub(crate) caller: Caller,
+    /// The token itself.
+    pub(crate) token: String,
+    /// What the caller may do in the repository of the path.
+    pub(crate) permission: Permission,
     /// Key of the repository in the path.
     pub(crate) repo: String,
     /// What the route's `{names}` stand for, decoded.
@@ -64,6 +71,34 @@ impl Call {
         }
     }
 
+    /// A list; null counts as absent.
+    pub(crate) fn list(&self, name: &str) -> Result<Option<&Vec<Value>>, Refusal> {
+        match self.body.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Array(items)) => Ok(Some(items)),
+            Some(other) => Err(Refusal::malformed(format!(
+                "For 'properties/{name}', {other} is not an array."
+            ))),
+        }
+    }
+
+    /// An object; null counts as absent.
+    pub(crate) fn object(&self, name: &str) -> Result<Option<&Map<String, Value>>, Refusal> {
+        match self.body.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Object(object)) => Ok(Some(object)),
+            Some(other) => Err(Refusal::malformed(format!(
+                "For 'properties/{name}', {other} is not an object."
+            ))),
+        }
+    }
+
+    /// A point in time; null counts as absent.
+    pub(crate) fn time(&self, name: &str) -> Result<Option<DateTime<Utc>>, Refusal> {
+        let wrong = |text: &str| Refusal::malformed(format!("{text} is not a valid date-time."));
+        self.text(name)?.map(|text| text.parse().map_err(|_| wrong(text))).transpose()
+    }
+
     pub(crate) fn flag(&self, name: &str) -> Result<Option<bool>, Refusal> {
         match self.body.get(name) {
             None | Some(Value::Null) => Ok(None),
@@ -83,6 +118,21 @@ impl Call {
                 "For 'properties/labels', {other} is not an array."
             ))),
         }
+    }
+
+    /// One page of `items` below `name`, with how many there are of them in all.
+    pub(crate) fn page_in<T>(
+        &self,
+        name: &'static str,
+        items: Vec<T>,
+        show: impl FnMut(T) -> Value,
+    ) -> Answer {
+        let total = items.len();
+        let mut answer = self.page(items, show);
+        let mut body = Map::from_iter([("total_count".to_owned(), Value::from(total))]);
+        body.insert(name.to_owned(), answer.body.take().unwrap_or_default());
+        answer.body = Some(Value::Object(body));
+        answer
     }
 
     /// One page of `items` with its `link` header, as `per_page` and `page` ask for.

@@ -38,6 +38,8 @@ pub(crate) struct Delivery {
     /// Key of the repository.
     pub(crate) repo: String,
     pub(crate) repo_id: u64,
+    /// The App that it is for, where one is installed.
+    pub(crate) app: Option<u64>,
     pub(crate) hook: Hook,
     pub(crate) body: Bytes,
     pub(crate) redelivery: bool,
@@ -208,6 +210,10 @@ async fn send_one(delivery: Delivery, post: &Post) -> Sent {
 /// The headers that GitHub sends, in its own spelling.
 fn headers(delivery: &Delivery) -> Vec<(&'static str, String)> {
     let signature = sign(&delivery.hook.secret, &delivery.body);
+    let (target, target_type) = match delivery.app {
+        Some(app) => (app, "integration"),
+        None => (delivery.repo_id, "repository"),
+    };
     vec![
         ("Accept", "*/*".to_owned()),
         ("Content-Type", "application/json".to_owned()),
@@ -215,8 +221,8 @@ fn headers(delivery: &Delivery) -> Vec<(&'static str, String)> {
         ("X-GitHub-Delivery", delivery.guid.to_string()),
         ("X-GitHub-Event", delivery.event.to_owned()),
         ("X-GitHub-Hook-ID", delivery.hook.id.to_string()),
-        ("X-GitHub-Hook-Installation-Target-ID", delivery.repo_id.to_string()),
-        ("X-GitHub-Hook-Installation-Target-Type", "repository".to_owned()),
+        ("X-GitHub-Hook-Installation-Target-ID", target.to_string()),
+        ("X-GitHub-Hook-Installation-Target-Type", target_type.to_owned()),
         ("X-Hub-Signature-256", signature),
     ]
 }

@@ -26,5 +26,8 @@ pub use faults::{Rule, Trouble};
 pub use settings::{Clock, Paces, SimSettings, Webhook};
 pub use sim::Sim;
 pub use verbs::File;
-pub use view::{CommentView, DeliveryView, IssueView, PullView, RepoView, RequestView, Snapshot};
+pub use view::{
+    AnnotationView, CheckRunView, CommentView, DeliveryView, IssueView, NewApp, PullView, RepoView,
+    RequestView, Snapshot, StatusView,
+};
 pub use world::{Permission, Scope};

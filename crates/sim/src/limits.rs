@@ -56,7 +56,7 @@ impl Limits {
     pub(crate) fn admit(
         &mut self,
         login: &str,
-        user_id: u64,
+        who: &str,
         is_write: bool,
         makes_content: bool,
         now: DateTime<Utc>,
@@ -65,7 +65,7 @@ impl Limits {
         let (minute, hour) = (self.window(60), self.window(3600));
         let used = self.used(login, now);
         if used.requests >= paces.requests_per_hour {
-            return Err(primary_limit(user_id));
+            return Err(primary_limit(who));
         }
         used.requests += 1;
         let cost = if is_write { 5 } else { 1 };
@@ -126,8 +126,8 @@ impl Limits {
     }
 }
 
-pub(crate) fn primary_limit(user_id: u64) -> Refusal {
-    Refusal::forbidden(format!("API rate limit exceeded for user ID {user_id}."))
+pub(crate) fn primary_limit(who: &str) -> Refusal {
+    Refusal::forbidden(format!("API rate limit exceeded for {who}."))
         .documented("https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api")
 }
 

@@ -1,20 +1,26 @@
 //! The API's routes, and what every request goes through on its way to one.
 
+mod access;
+mod apps;
+mod checks;
 mod git_data;
 mod hooks;
 mod issues;
+mod jwt;
 mod labels;
 mod pulls;
 mod repos;
+mod statuses;
 mod users;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, Method};
 
 use crate::answer::{Answer, Refusal};
 use crate::call::{Call, decode, parse_body};
 use crate::limits::{self, Primary};
-use crate::world::{Permission, Scope, World};
+use crate::world::{Permission, World};
+pub(crate) use access::{Caller, authenticate};
 
 type Handler = fn(&mut World, &Call) -> Result<Answer, Refusal>;
 
@@ -22,7 +28,7 @@ type Handler = fn(&mut World, &Call) -> Result<Answer, Refusal>;
 #[derive(Debug)]
 struct Route {
     method: &'static str,
-    /// `{name}` stands for a segment, `{*name}` at the end for all that is left.
+    /// `{name}` stands for a segment, `{*name}` for as many as are left for it.
     path: &'static str,
     /// Its page below <https://docs.github.com/rest/>.
     page: &'static str,
@@ -35,6 +41,10 @@ struct Route {
 enum Needs {
     /// Any valid token.
     Token,
+    /// An App's own signature.
+    Jwt,
+    /// A token of an App's installation that may write this part of a repository.
+    App(&'static str),
     /// Reading this part of a repository.
     Read(&'static str),
     /// Writing it, and at least this permission of the user.
@@ -43,7 +53,7 @@ enum Needs {
     Make(&'static str, Permission),
 }
 
-use Needs::{Make, Read, Token, Write};
+use Needs::{App, Jwt, Make, Read, Token, Write};
 use Permission as P;
 
 const fn route(
@@ -60,12 +70,31 @@ const fn route(
 static ROUTES: &[Route] = &[
     route("GET", "/user", Token, "users/users#get-the-authenticated-user", users::me),
     route("GET", "/users/{login}", Token, "users/users#get-a-user", users::get),
+    route("GET", "/app", Jwt, "apps/apps#get-the-authenticated-app", apps::me),
+    route("GET", "/app/installations", Jwt, "apps/apps#list-installations-for-the-authenticated-app", apps::installations),
+    route("GET", "/app/installations/{id}", Jwt, "apps/apps#get-an-installation-for-the-authenticated-app", apps::installation),
+    route("POST", "/app/installations/{id}/access_tokens", Jwt, "apps/apps#create-an-installation-access-token-for-an-app", apps::create_token),
+    route("GET", "/installation/repositories", Token, "apps/installations#list-repositories-accessible-to-the-app-installation", apps::repositories),
+    route("DELETE", "/installation/token", Token, "apps/installations#revoke-an-installation-access-token", apps::revoke),
+    route("GET", "/repos/{owner}/{repo}/installation", Jwt, "apps/apps#get-a-repository-installation-for-the-authenticated-app", apps::of_repository),
     route("GET", "/rate_limit", Token, "rate-limit/rate-limit#get-rate-limit-status-for-the-authenticated-user", users::rate_limit),
 
     route("GET", "/repos/{owner}/{repo}", Read("metadata"), "repos/repos#get-a-repository", repos::get),
     route("GET", "/repos/{owner}/{repo}/branches", Read("contents"), "branches/branches#list-branches", repos::branches),
     route("GET", "/repos/{owner}/{repo}/branches/{*branch}", Read("contents"), "branches/branches#get-a-branch", repos::branch),
     route("GET", "/repos/{owner}/{repo}/collaborators/{login}/permission", Read("metadata"), "collaborators/collaborators#get-repository-permissions-for-a-user", repos::permission),
+    route("GET", "/repos/{owner}/{repo}/commits/{*ref}/check-runs", Read("checks"), "checks/runs#list-check-runs-for-a-git-reference", checks::of_ref),
+    route("GET", "/repos/{owner}/{repo}/commits/{*ref}/check-suites", Read("checks"), "checks/suites#list-check-suites-for-a-git-reference", checks::suites_of_ref),
+    route("GET", "/repos/{owner}/{repo}/commits/{*ref}/status", Read("statuses"), "commits/statuses#get-the-combined-status-for-a-specific-reference", statuses::combined),
+    route("GET", "/repos/{owner}/{repo}/commits/{*ref}/statuses", Read("statuses"), "commits/statuses#list-commit-statuses-for-a-reference", statuses::list),
+    route("POST", "/repos/{owner}/{repo}/statuses/{sha}", Write("statuses", P::Write), "commits/statuses#create-a-commit-status", statuses::create),
+    route("POST", "/repos/{owner}/{repo}/check-runs", App("checks"), "checks/runs#create-a-check-run", checks::create),
+    route("PATCH", "/repos/{owner}/{repo}/check-runs/{id}", App("checks"), "checks/runs#update-a-check-run", checks::update),
+    route("GET", "/repos/{owner}/{repo}/check-runs/{id}", Read("checks"), "checks/runs#get-a-check-run", checks::get),
+    route("GET", "/repos/{owner}/{repo}/check-runs/{id}/annotations", Read("checks"), "checks/runs#list-check-run-annotations", checks::annotations),
+    route("POST", "/repos/{owner}/{repo}/check-runs/{id}/rerequest", App("checks"), "checks/runs#rerequest-a-check-run", checks::rerequest),
+    route("GET", "/repos/{owner}/{repo}/check-suites/{id}", Read("checks"), "checks/suites#get-a-check-suite", checks::suite),
+    route("GET", "/repos/{owner}/{repo}/check-suites/{id}/check-runs", Read("checks"), "checks/runs#list-check-runs-in-a-check-suite", checks::of_suite),
     route("GET", "/repos/{owner}/{repo}/commits/{*ref}", Read("contents"), "commits/commits#get-a-commit", repos::commit),
 
     route("GET", "/repos/{owner}/{repo}/issues", Read("issues"), "issues/issues#list-repository-issues", issues::list),
@@ -159,10 +188,11 @@ pub(crate) fn handle(
                  User-Agent header.",
             ));
         }
-        let (login, scope) = authenticate(world, headers)?;
+        let caller = authenticate(world, headers)?;
+        let login = caller.login().to_owned();
         outcome.user.clone_from(&login);
         let now = world.instant();
-        let user_id = world.known_user(&login).map_or(0, |user| user.id);
+        let who = caller.in_limits(world);
         let is_write = method != Method::GET && method != Method::HEAD;
         let makes = found.as_ref().is_some_and(|(route, _)| matches!(route.needs, Make(..)));
         let is_free = found.as_ref().is_some_and(|(route, _)| route.path == "/rate_limit");
@@ -171,13 +201,13 @@ pub(crate) fn handle(
         } else if in_flight > world.limits.paces.concurrent {
             Err(limits::secondary_limit(403, chrono::TimeDelta::seconds(60)))
         } else {
-            world.limits.admit(&login, user_id, is_write, makes, now)
+            world.limits.admit(&login, &who, is_write, makes, now)
         };
         outcome.primary = Some(world.limits.primary(&login, now));
         admitted?;
         let (route, params) = found.ok_or_else(Refusal::not_found)?;
         outcome.accepted = accepted(route.needs);
-        let repo = allow(world, route, &params, &login, scope)?;
+        let (repo, permission) = access::allow(world, route, &params, &caller)?;
         let body = if is_write { parse_body(raw)? } else { serde_json::Map::new() };
         let call = Call {
             path: path.to_owned(),
@@ -185,6 +215,9 @@ pub(crate) fn handle(
                 .into_owned()
                 .collect(),
             viewer: login,
+            caller,
+            token: access::bearer(headers),
+            permission,
             repo,
             params,
             body,
@@ -200,66 +233,10 @@ pub(crate) fn handle(
     outcome
 }
 
-/// The token's user. No token counts as a bad one here: nothing that Booty does is anonymous.
-pub(crate) fn authenticate(world: &World, headers: &HeaderMap) -> Result<(String, Scope), Refusal> {
-    let bad = || {
-        Refusal::new(StatusCode::UNAUTHORIZED, "Bad credentials")
-            .documented("https://docs.github.com/rest")
-    };
-    let header = headers.get("authorization").and_then(|value| value.to_str().ok());
-    let Some(header) = header else {
-        return Err(Refusal::new(StatusCode::UNAUTHORIZED, "Requires authentication"));
-    };
-    let (scheme, value) = header.split_once(' ').ok_or_else(bad)?;
-    let token = match scheme.to_ascii_lowercase().as_str() {
-        "token" | "bearer" => value.trim().to_owned(),
-        "basic" => basic_password(value).ok_or_else(bad)?,
-        _ => return Err(bad()),
-    };
-    let found = world.tokens.get(&token).ok_or_else(bad)?;
-    Ok((found.login.clone(), found.scope))
-}
-
-fn basic_password(value: &str) -> Option<String> {
-    use base64::Engine as _;
-    let bytes = base64::engine::general_purpose::STANDARD.decode(value.trim()).ok()?;
-    let text = String::from_utf8(bytes).ok()?;
-    let (user, password) = text.split_once(':')?;
-    // Git takes the token as either.
-    Some(
-        if password.is_empty() || password == "x-oauth-basic" { user } else { password }.to_owned(),
-    )
-}
-
-/// The key of the route's repository, if user and token may do this to it.
-fn allow(
-    world: &World,
-    route: &Route,
-    params: &[(&'static str, String)],
-    login: &str,
-    scope: Scope,
-) -> Result<String, Refusal> {
-    let param = |name| params.iter().find(|(key, _)| *key == name).map_or("", |(_, value)| value);
-    let (least, writes, area) = match route.needs {
-        Token => return Ok(String::new()),
-        Read("repository_hooks") => (P::Admin, false, "repository_hooks"),
-        Read(area) => (P::Read, false, area),
-        Write(area, least) | Make(area, least) => (least, true, area),
-    };
-    let key = format!("{}/{}", param("owner"), param("repo")).to_lowercase();
-    let permission = world.repo(&key)?.permission(login);
-    if permission == P::None || (area == "repository_hooks" && permission < least) {
-        return Err(Refusal::not_found());
-    }
-    if writes && (scope < Scope::Write || permission < least) {
-        return Err(Refusal::not_accessible());
-    }
-    Ok(key)
-}
-
 fn accepted(needs: Needs) -> Option<String> {
     match needs {
-        Token => None,
+        Token | Jwt => None,
+        App(area) => Some(format!("{area}=write")),
         Read(area) => Some(format!("{area}=read")),
         Write(area, _) | Make(area, _) => Some(format!("{area}=write")),
     }
@@ -276,11 +253,14 @@ fn find(method: &Method, path: &str) -> Option<(&'static Route, Vec<(&'static st
 fn capture(pattern: &'static str, given: &[String]) -> Option<Vec<(&'static str, String)>> {
     let mut params = Vec::new();
     let mut at = 0;
-    for part in pattern.trim_start_matches('/').split('/') {
+    let parts: Vec<&'static str> = pattern.trim_start_matches('/').split('/').collect();
+    for (index, part) in parts.iter().enumerate() {
         if let Some(name) = part.strip_prefix("{*").and_then(|part| part.strip_suffix('}')) {
-            let rest = given.get(at..).filter(|rest| !rest.is_empty())?.join("/");
+            let end = given.len().checked_sub(parts.len() - index - 1)?;
+            let rest = given.get(at..end).filter(|rest| !rest.is_empty())?.join("/");
             params.push((name, rest));
-            return Some(params);
+            at = end;
+            continue;
         }
         let segment = given.get(at)?;
         match part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {

@@ -24,9 +24,9 @@ use crate::faults::Trouble;
 use crate::git::{GitRequest, GitVerb, git_request, serve_git};
 use crate::limits::{self, Primary};
 use crate::record::Recorder;
-use crate::rest::{self, Outcome};
+use crate::rest::{self, Caller, Outcome};
 use crate::view::{Changed, RequestView};
-use crate::world::{Permission, World};
+use crate::world::{Access, Permission, Repo, World};
 
 /// Largest request that is read: a blob of 25 MB in base64, and then some.
 const MAX_REQUEST_BYTES: usize = 64 * 1024 * 1024;
@@ -156,7 +156,7 @@ fn refused_before(trouble: &Trouble) -> Option<Refusal> {
             "Server Error",
         )),
         Trouble::PrimaryLimit { seconds } => {
-            Some(limits::primary_limit(0).header("x-sim-reset-in", seconds.to_string()))
+            Some(limits::primary_limit("user ID 0").header("x-sim-reset-in", seconds.to_string()))
         }
         Trouble::SecondaryLimit { status, seconds } => {
             let wait = TimeDelta::seconds(i64::try_from(*seconds).unwrap_or(i64::MAX / 1000));
@@ -253,16 +253,18 @@ impl Asked {
         let is_basic = self.headers.get("authorization").map(|value| {
             value.as_bytes().get(..6).is_some_and(|s| s.eq_ignore_ascii_case(b"basic "))
         });
-        let user = match is_basic {
-            None => String::new(),
+        let caller = match is_basic {
+            None => None,
             Some(false) => return (String::new(), Err(ask())),
             Some(true) => match rest::authenticate(&world, &self.headers) {
-                Ok((login, _)) => login,
+                Ok(caller) => Some(caller),
                 Err(_) => return (String::new(), Err(ask())),
             },
         };
-        let permission =
-            world.repo(&git.repo).map_or(Permission::None, |repo| repo.permission(&user));
+        let user = caller.as_ref().map_or("", Caller::login).to_owned();
+        let permission = world
+            .repo(&git.repo)
+            .map_or(Permission::None, |repo| may_fetch(&world, repo, caller.as_ref(), &user));
         let result = match (world.repo(&git.repo), git.what) {
             (Ok(repo), GitVerb::Advertise | GitVerb::UploadPack)
                 if permission >= Permission::Read =>
@@ -281,8 +283,8 @@ impl Asked {
 
     fn refuse(&self, shared: &Shared, mut refusal: Refusal) -> Reply {
         let world = &mut *shared.world();
-        let user =
-            rest::authenticate(world, &self.headers).map(|(login, _)| login).unwrap_or_default();
+        let user = rest::authenticate(world, &self.headers)
+            .map_or_else(|_| String::new(), |caller| caller.login().to_owned());
         let now = world.instant();
         let mut primary = world.limits.primary(&user, now);
         // The reset travels inside the refusal, and never leaves as a header of its own.
@@ -339,6 +341,22 @@ impl Asked {
         };
         let at = world.instant();
         world.remember(RequestView { at, method: self.method.to_string(), path, user, status });
+    }
+}
+
+/// What git lets a caller do: an installation's token reads what it was given, and like everybody
+/// what is public.
+fn may_fetch(world: &World, repo: &Repo, caller: Option<&Caller>, user: &str) -> Permission {
+    match caller {
+        Some(Caller::Installation { grant, .. }) => {
+            let given = grant.permissions.get("contents").is_some_and(|may| *may >= Access::Read);
+            if !repo.private || (given && world.reaches(grant, repo)) {
+                Permission::Read
+            } else {
+                Permission::None
+            }
+        }
+        _ => repo.permission(user),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Objects as GitHub's JSON: the same for answers and for webhooks.
 
+mod app;
+mod check;
 mod commit;
 mod issue;
 mod pull;
@@ -10,6 +12,11 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use crate::world::{Hook, Repo, World};
+pub(crate) use app::{app, installation, permissions};
+pub(crate) use check::{
+    annotation, check_run, check_run_in_event, check_suite, check_suite_in_event, simple_status,
+    status, status_in_event,
+};
 pub(crate) use commit::{
     commit_in_list, git_commit, pushed_commit, reference, short_commit, tree_entry,
 };

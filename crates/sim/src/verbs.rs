@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::faults::Rule;
 use crate::settings::Webhook;
 use crate::sim::Sim;
-use crate::view::Snapshot;
+use crate::view::{NewApp, Snapshot};
 use crate::world::{NewPull, Permission, Scope, World};
 
 /// Path, content and mode (`100644`, `100755`, `120000`).
@@ -63,6 +63,19 @@ verbs! {
     create_user { login: &str as String } -> ();
     /// Makes a fine-grained token of a user; the user is made if new.
     create_token { login: &str as String, scope: Scope as Scope } -> String;
+    /// Makes a GitHub App with these permissions (`("checks", "write")`) and a fresh RSA key.
+    create_app {
+        slug: &str as String, permissions: &[(&str, &str)] as Vec<(String, String)>,
+    } -> NewApp;
+    /// Installs an App on an account, on these of its repositories or, when none is named, on all;
+    /// gives the installation's id.
+    install_app {
+        app: u64 as u64, account: &str as String, repositories: &[&str] as Vec<String>,
+    } -> u64;
+    /// Suspends an installation, or ends that.
+    suspend_installation { installation: u64 as u64, suspended: bool as bool } -> ();
+    /// Takes an App away from an account; its tokens die.
+    uninstall_app { installation: u64 as u64 } -> ();
     /// Makes a public repository `owner/name` with one commit; the owner is its admin.
     create_repo {
         repo: &str as String, files: &[File<'_>] as Vec<(String, String, String)>,
@@ -102,6 +115,10 @@ verbs! {
     merge_pull { repo: &str as String, number: u64 as u64, actor: &str as String } -> String;
     /// What a pull request changes, as unified text.
     pull_diff { repo: &str as String, number: u64 as u64 } -> String;
+    /// Asks the App of a check run for it again.
+    rerequest_check_run { repo: &str as String, id: u64 as u64, actor: &str as String } -> ();
+    /// Asks every App that has a check suite at a commit for it again.
+    rerequest_check_suite { repo: &str as String, head_sha: &str as String, actor: &str as String } -> ();
     /// A file of a branch or commit; `None` when it isn't there.
     read_file { repo: &str as String, at: &str as String, path: &str as String } -> Option<String>;
     /// Commits whole files to a branch, made from the default branch if new; gives the commit.
@@ -148,6 +165,18 @@ impl Keep<Vec<(String, String, String)>> for &[File<'_>] {
     }
 }
 
+impl Keep<Vec<(String, String)>> for &[(&str, &str)] {
+    fn keep(self) -> Vec<(String, String)> {
+        self.iter().map(|(name, value)| (name.keep(), value.keep())).collect()
+    }
+}
+
+impl Keep<Vec<String>> for &[&str] {
+    fn keep(self) -> Vec<String> {
+        self.iter().map(|text| text.keep()).collect()
+    }
+}
+
 macro_rules! keep_as_it_is {
     ($($kind:ty),*) => {$(
         impl Keep<$kind> for $kind {
@@ -181,6 +210,30 @@ impl World {
                 Value::Null
             }
             Command::create_token { login, scope } => self.create_token(&login, scope).into(),
+            Command::create_app { slug, permissions } => {
+                json!(self.create_app(&slug, &permissions)?)
+            }
+            Command::install_app { app, account, repositories } => {
+                self.install_app(app, &account, &repositories)?.into()
+            }
+            Command::suspend_installation { installation, suspended } => {
+                self.suspend_installation(installation, suspended)?;
+                Value::Null
+            }
+            Command::uninstall_app { installation } => {
+                self.uninstall_app(installation)?;
+                Value::Null
+            }
+            Command::rerequest_check_run { repo, id, actor } => {
+                let actor = self.user(&actor).login;
+                self.rerequest_check_run(&repo, id, &actor)?;
+                Value::Null
+            }
+            Command::rerequest_check_suite { repo, head_sha, actor } => {
+                let actor = self.user(&actor).login;
+                self.rerequest_check_suite(&repo, &head_sha, &actor)?;
+                Value::Null
+            }
             Command::create_repo { repo, files, default_branch } => {
                 self.create_repo(&repo, &bytes(files), &default_branch)?;
                 Value::Null

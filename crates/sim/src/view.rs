@@ -36,6 +36,96 @@ pub struct RepoView {
     pub pulls: Vec<PullView>,
     /// References by full name, with their shas.
     pub refs: BTreeMap<String, String>,
+    /// Check runs, oldest first.
+    pub checks: Vec<CheckRunView>,
+    /// Commit statuses, oldest first.
+    pub statuses: Vec<StatusView>,
+}
+
+/// A check run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CheckRunView {
+    /// Its id.
+    pub id: u64,
+    /// Slug of the App that made it.
+    pub app: String,
+    /// Its name.
+    pub name: String,
+    /// The commit that it is about.
+    pub head_sha: String,
+    /// `queued`, `in_progress` or `completed`.
+    pub status: String,
+    /// Once it is completed.
+    pub conclusion: Option<String>,
+    /// The App's own id for it; empty when it gave none.
+    pub external_id: String,
+    /// The App's page about it.
+    pub details_url: Option<String>,
+    /// Title of its output.
+    pub title: Option<String>,
+    /// Summary of its output.
+    pub summary: Option<String>,
+    /// Details of its output.
+    pub text: Option<String>,
+    /// Everything that was ever added, oldest first.
+    pub annotations: Vec<AnnotationView>,
+    /// How often it was updated.
+    pub updates: u64,
+    /// How many runs of this name its App has made at this commit, this one included.
+    pub created: u64,
+}
+
+/// An annotation of a check run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnnotationView {
+    /// Path of the file.
+    pub path: String,
+    /// First line, from 1.
+    pub start_line: u64,
+    /// Last line.
+    pub end_line: u64,
+    /// `notice`, `warning` or `failure`.
+    pub level: String,
+    /// Its title.
+    pub title: Option<String>,
+    /// What it says.
+    pub message: String,
+    /// More of it.
+    pub raw_details: Option<String>,
+}
+
+/// A commit status.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StatusView {
+    /// The commit that it is about.
+    pub sha: String,
+    /// `error`, `failure`, `pending` or `success`.
+    pub state: String,
+    /// What it is about; the newest of a context counts.
+    pub context: String,
+    /// A few words.
+    pub description: Option<String>,
+    /// Where more is told.
+    pub target_url: Option<String>,
+    /// Who set it.
+    pub creator: String,
+}
+
+/// An App that was made.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct NewApp {
+    /// Its id, the `iss` of what it signs.
+    pub id: u64,
+    /// Another name for it in `iss`.
+    pub client_id: String,
+    /// Its RSA key in PEM.
+    pub private_key: String,
+}
+
+impl std::fmt::Debug for NewApp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewApp").field("id", &self.id).finish_non_exhaustive()
+    }
 }
 
 /// An issue.
@@ -151,6 +241,11 @@ impl RepoView {
     /// An issue by its number.
     pub fn issue(&self, number: u64) -> Option<&IssueView> {
         self.issues.iter().find(|issue| issue.number == number)
+    }
+
+    /// The check runs of this name at a commit, oldest first.
+    pub fn check_runs(&self, name: &str, head_sha: &str) -> Vec<&CheckRunView> {
+        self.checks.iter().filter(|run| run.name == name && run.head_sha == head_sha).collect()
     }
 
     /// A pull request by its number.

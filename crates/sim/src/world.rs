@@ -1,12 +1,15 @@
 //! The state: users, tokens, repositories, and everything in them.
 
+mod apps;
 mod change;
+mod checks;
 mod inspect;
 mod issues;
 mod model;
 mod pulls;
 mod refs;
 mod repos;
+mod statuses;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::PathBuf;
@@ -22,10 +25,13 @@ use crate::hooks::Outbox;
 use crate::limits::Limits;
 use crate::settings::{SimSettings, Webhook};
 use crate::view::RequestView;
+pub(crate) use apps::{Access, App, Grant, Installation, Permissions};
+pub(crate) use checks::{Annotation, CheckEdit, CheckOutput, CheckRun, CheckSuite};
 pub(crate) use issues::{IssueEdit, check_label_look, check_label_name};
 pub(crate) use model::{Comment, Happening, Hook, Issue, Label, Pull, Repo, Token, User};
 pub use model::{Permission, Scope};
 pub(crate) use pulls::NewPull;
+pub(crate) use statuses::{NewStatus, Status, is_web};
 
 /// Requests remembered for inspection; the oldest go first.
 const REQUESTS_KEPT: usize = 50_000;
@@ -42,6 +48,8 @@ pub(crate) struct World {
     /// By login in lower case.
     pub(crate) users: BTreeMap<String, User>,
     pub(crate) tokens: HashMap<String, Token>,
+    pub(crate) apps: BTreeMap<u64, App>,
+    pub(crate) installations: BTreeMap<u64, Installation>,
     /// By `owner/name` in lower case.
     pub(crate) repos: BTreeMap<String, Repo>,
     pub(crate) outbox: Outbox,
@@ -61,6 +69,8 @@ impl World {
             next_id: 1_000_000,
             users: BTreeMap::new(),
             tokens: HashMap::new(),
+            apps: BTreeMap::new(),
+            installations: BTreeMap::new(),
             repos: BTreeMap::new(),
             outbox,
             faults: Faults::default(),
@@ -132,7 +142,7 @@ impl World {
         let login = self.user(login).login;
         let bytes: [u8; 24] = self.rng.random();
         let token = format!("github_pat_{}", hex::encode(bytes));
-        self.tokens.insert(token.clone(), Token { login, scope });
+        self.tokens.insert(token.clone(), Token::Person { login, scope });
         token
     }
 

@@ -32,7 +32,8 @@ const BOOTY_YML: &str = "version: 1\ntest: grep -q hello greet.sh\n";
 /// Times of the shipped settings divided by about a hundred; the simulated GitHub has no limits.
 fn forge(url: String, token: String) -> booty_forge::Settings {
     let millis = |all: &[u64]| all.iter().copied().map(Duration::from_millis).collect();
-    let mut settings = booty_forge::Settings::new(url, token.into(), "a key".into());
+    let credentials = booty_forge::Credentials::Token(token.into());
+    let mut settings = booty_forge::Settings::new(url, credentials, "a key".into());
     settings.pace = settings.pace.scaled(1000);
     settings.lookup_delays = millis(&[50, 150, 450]);
     settings.retry_delays = millis(&[20, 80, 300]);

@@ -1,7 +1,7 @@
 //! What GitHub refuses, and what it can't do at the moment.
 
 use booty_events::v1::{FileMode, effect::Write};
-use booty_forge::Error;
+use booty_forge::{Credentials, Error};
 use booty_sim::{Permission, Rule, Scope, Trouble};
 use rstest::rstest;
 
@@ -135,7 +135,7 @@ async fn a_proposal_that_can_not_be_ends_with_its_reason(
 async fn a_wrong_token_ends_forge_with_what_to_do() {
     let world = World::start().await;
     let mut settings = world.settings();
-    settings.token = "ghp_wrong".into();
+    settings.credentials = Credentials::Token("ghp_wrong".into());
     let mut forge = world.forge_with(settings).await;
     let error = forge.ended().await.unwrap_err();
     assert!(matches!(error, Error::Token(_)), "{error:?}");
@@ -147,7 +147,8 @@ async fn a_wrong_token_ends_forge_with_what_to_do() {
 async fn a_token_that_may_only_read_writes_nothing() {
     let world = World::start().await;
     let mut settings = world.settings();
-    settings.token = world.sim.create_token("reader", Scope::Read).unwrap().into();
+    let reader = world.sim.create_token("reader", Scope::Read).unwrap();
+    settings.credentials = Credentials::Token(reader.into());
     world.sim.set_permission(REPO, "reader", Permission::Read).unwrap();
     let _forge = world.forge_with(settings).await;
     let effect = world.open_pull_request("1-d", world.issue);

@@ -10,19 +10,30 @@ use booty_bus::{Bus, BusSettings, local::LocalServer};
 use booty_events::{
     EffectId, Lane, Message, Service, stream,
     v1::{
-        Comment, Effect, Event, FileChange, FileMode, IssueOutcome, OpenPullRequest, effect::Write,
+        CheckRun, CheckStatus, Comment, Effect, Event, FileChange, FileMode, IssueOutcome, OpenPullRequest, effect::Write,
     },
 };
-use booty_forge::{App, Error, Settings, Status, marker::Markers};
-use booty_github::{Client, ClientSettings, Endpoint, StaticToken, pace::PaceSettings};
+use booty_forge::{App, Credentials, Error, Settings, Status, marker::Markers};
+use booty_github::{AppKey, Client, ClientSettings, Endpoint, StaticToken, pace::PaceSettings};
 use booty_service::Outbox;
-use booty_sim::{Paces, Permission, Scope, Sim, SimSettings, Snapshot};
+use booty_sim::{
+    CheckRunView, Clock, NewApp, Paces, Permission, Scope, Sim, SimSettings, Snapshot,
+};
 use futures_util::StreamExt;
 use tokio::{runtime::Runtime, sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 pub const REPO: &str = "octo/hello";
 pub const BOT: &str = "booty-bot";
+pub const APP: &str = "booty-app";
+pub const CHECK: &str = "booty/verifier";
+const PERMISSIONS: [(&str, &str); 5] = [
+    ("checks", "write"),
+    ("contents", "write"),
+    ("issues", "write"),
+    ("pull_requests", "write"),
+    ("statuses", "write"),
+];
 pub const KEY: &str = "marker key of the tests";
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -32,6 +43,8 @@ pub struct World {
     pub bus: Bus,
     pub outbox: Outbox,
     pub token: String,
+    /// Forge's account, when it is no person.
+    pub app: Option<NewApp>,
     pub base_sha: String,
     pub issue: u64,
     events: watch::Receiver<u64>,
@@ -60,12 +73,29 @@ impl World {
         Self::with_paces(Paces::unlimited()).await
     }
 
+    /// Forge is a GitHub App, installed on the repository.
+    pub async fn with_app() -> Self {
+        Self::with_app_and_clock(Clock::system()).await
+    }
+
+    pub async fn with_app_and_clock(clock: Clock) -> Self {
+        let mut world = Self::make(Paces::unlimited(), clock).await;
+        let app = world.sim.create_app(APP, &PERMISSIONS).unwrap();
+        world.sim.install_app(app.id, "octo", &[REPO]).unwrap();
+        world.app = Some(app);
+        world
+    }
+
     pub async fn with_paces(paces: Paces) -> Self {
+        Self::make(paces, Clock::system()).await
+    }
+
+    async fn make(paces: Paces, clock: Clock) -> Self {
         let server = LocalServer::start_temporary().await.unwrap();
         let bus = connect(&server.url()).await;
         bus.ensure().await.unwrap();
         let dir = tempfile::tempdir().unwrap();
-        let settings = SimSettings { paces, seed: 7, ..SimSettings::new(dir.path()) };
+        let settings = SimSettings { paces, clock, seed: 7, ..SimSettings::new(dir.path()) };
         let sim = Sim::start(settings).await.unwrap();
         sim.create_repo(
             REPO,
@@ -100,12 +130,23 @@ impl World {
             sim,
             bus,
             token,
+            app: None,
             base_sha,
             issue,
             events,
             seen,
             _collector: collector,
             _dir: dir,
+        }
+    }
+
+    pub fn credentials(&self) -> Credentials {
+        match &self.app {
+            Some(app) => {
+                let key = app.private_key.as_str().into();
+                Credentials::App(AppKey::new(&app.id.to_string(), &key).unwrap())
+            }
+            None => Credentials::Token(self.token.as_str().into()),
         }
     }
 
@@ -121,7 +162,11 @@ impl World {
             patience: ms(500),
             holder: "forge-1".to_owned(),
             shutdown_grace: ms(2000),
-            ..Settings::new(self.sim.api_url(), self.token.as_str().into(), KEY.into())
+            ..Settings::new(
+                self.sim.api_url(),
+                self.credentials(),
+                KEY.into(),
+            )
         }
     }
 
@@ -174,6 +219,50 @@ impl World {
             outcome: Some(self.outcome(issue, "booty:opened", "Opened #{number}: {url}")),
         };
         self.effect(cause, "open_pr", Write::OpenPullRequest(write))
+    }
+
+    /// A state of the check run that the tests are about.
+    pub fn check(&self, head_sha: &str, version: u64, status: CheckStatus) -> CheckRun {
+        CheckRun {
+            head_sha: head_sha.to_owned(),
+            name: CHECK.to_owned(),
+            external_id: format!("job-{head_sha}"),
+            status: status.into(),
+            title: format!("{status:?}"),
+            summary: format!("State {version}."),
+            version,
+            ..CheckRun::default()
+        }
+    }
+
+    pub fn completed(&self, head_sha: &str, version: u64, conclusion: &str) -> CheckRun {
+        CheckRun {
+            conclusion: conclusion.to_owned(),
+            title: format!("It is a {conclusion}"),
+            text: "All of it.".to_owned(),
+            ..self.check(head_sha, version, CheckStatus::Completed)
+        }
+    }
+
+    /// Asks for a state; each is an effect of its own.
+    pub async fn ask_check(&self, write: CheckRun) -> Effect {
+        let cause = format!("pr-{}", write.head_sha);
+        let slot = format!("check#{}", write.version);
+        let effect = self.effect(&cause, &slot, Write::CheckRun(write));
+        self.ask_in(Lane::Check, &effect, None).await;
+        effect
+    }
+
+    /// The runs of the tests' name at a commit, oldest first.
+    pub fn runs(&self, head_sha: &str) -> Vec<CheckRunView> {
+        let snapshot = self.snapshot();
+        snapshot.repo(REPO).unwrap().check_runs(CHECK, head_sha).into_iter().cloned().collect()
+    }
+
+    /// How many requests were of this method to paths that end so.
+    pub fn requests(&self, method: &str, end: &str) -> usize {
+        let requests = self.snapshot().requests;
+        requests.iter().filter(|r| r.method == method && r.path.ends_with(end)).count()
     }
 
     pub fn outcome(&self, issue: u64, label: &str, comment: &str) -> IssueOutcome {

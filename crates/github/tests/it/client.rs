@@ -120,3 +120,17 @@ fn a_real_looking_body_is_read() {
     assert_eq!(envelope.sender_login(), Some("a"));
     assert_eq!(envelope.installation.value().unwrap().id, 9);
 }
+
+#[tokio::test]
+async fn check_runs_are_listed_to_their_end() {
+    let run = |id| json!({ "total_count": 2, "check_runs": [{ "id": id, "name": "a b" }] });
+    let next = [("link", "<http://x/?page=2>; rel=\"next\"")];
+    let first = answer_with(200, &next, &run(1).to_string());
+    let server = Scripted::start(vec![first, answer(200, &run(2).to_string())]).await;
+    let runs = client(&server.url).list_check_runs(&repo(), "c0ffee", "a b").await.unwrap();
+    assert_eq!(runs.iter().map(|run| run.id).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(
+        server.seen()[1].path,
+        "/repos/octo/hello/commits/c0ffee/check-runs?check_name=a+b&filter=all&per_page=100&page=2"
+    );
+}

@@ -4,6 +4,7 @@
 
 mod jobs;
 mod outbox;
+mod readers;
 mod supervisor;
 
 use booty_bus::{Bus, BusSettings, local::LocalServer};

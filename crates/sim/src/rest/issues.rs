@@ -47,7 +47,7 @@ pub(super) fn create(world: &mut World, call: &Call) -> Result<Answer, Refusal> 
     };
     let body = call.text("body")?;
     let mut labels = call.label_names()?.unwrap_or_default();
-    if world.repo(&call.repo)?.permission(&call.viewer) < Permission::Triage {
+    if call.permission < Permission::Triage {
         // Who may not set labels has them dropped without a word.
         labels.clear();
     }
@@ -62,7 +62,7 @@ pub(super) fn get(world: &mut World, call: &Call) -> Result<Answer, Refusal> {
 pub(super) fn edit(world: &mut World, call: &Call) -> Result<Answer, Refusal> {
     let number = call.number("number")?;
     let is_author = world.issue(&call.repo, number)?.author == call.viewer;
-    let may_triage = world.repo(&call.repo)?.permission(&call.viewer) >= Permission::Triage;
+    let may_triage = call.permission >= Permission::Triage;
     if !is_author && !may_triage {
         return Err(Refusal::not_accessible());
     }
@@ -124,7 +124,7 @@ pub(super) fn all_comments(world: &mut World, call: &Call) -> Result<Answer, Ref
 pub(super) fn comment(world: &mut World, call: &Call) -> Result<Answer, Refusal> {
     let number = call.number("number")?;
     let body = call.required_text("body")?;
-    let permission = world.repo(&call.repo)?.permission(&call.viewer);
+    let permission = call.permission;
     if world.issue(&call.repo, number)?.locked && permission < Permission::Write {
         return Err(Refusal::forbidden("Unable to create comment because issue is locked."));
     }
@@ -186,7 +186,7 @@ fn own_comment(world: &World, call: &Call) -> Result<u64, Refusal> {
     let id = call.number("id")?;
     let repo = world.repo(&call.repo)?;
     let comment = repo.comments.get(&id).ok_or_else(Refusal::not_found)?;
-    if comment.author != call.viewer && repo.permission(&call.viewer) < Permission::Write {
+    if comment.author != call.viewer && call.permission < Permission::Write {
         return Err(Refusal::not_accessible());
     }
     Ok(id)

@@ -79,7 +79,7 @@ pub(super) fn edit(world: &mut World, call: &Call) -> Result<Answer, Refusal> {
     let number = call.number("number")?;
     world.pull(&call.repo, number)?;
     let is_author = world.issue(&call.repo, number)?.author == call.viewer;
-    if !is_author && world.repo(&call.repo)?.permission(&call.viewer) < Permission::Write {
+    if !is_author && call.permission < Permission::Write {
         return Err(Refusal::not_accessible());
     }
     let edit = IssueEdit {

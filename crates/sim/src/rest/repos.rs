@@ -60,7 +60,7 @@ pub(super) fn branch(world: &mut World, call: &Call) -> Result<Answer, Refusal> 
 
 pub(super) fn permission(world: &mut World, call: &Call) -> Result<Answer, Refusal> {
     let repo = world.repo(&call.repo)?;
-    if repo.permission(&call.viewer) < Permission::Write {
+    if call.permission < Permission::Write {
         return Err(Refusal::forbidden("Must have push access to view collaborator permission."));
     }
     let login = call.param("login");

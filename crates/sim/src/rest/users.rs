@@ -4,10 +4,14 @@ use serde_json::{Value, json};
 
 use crate::answer::{Answer, Refusal};
 use crate::call::Call;
+use crate::rest::Caller;
 use crate::show;
 use crate::world::World;
 
 pub(super) fn me(world: &mut World, call: &Call) -> Result<Answer, Refusal> {
+    if matches!(call.caller, Caller::Installation { .. }) {
+        return Err(Refusal::not_accessible_by_integration());
+    }
     profile(world, &call.viewer).map(Answer::ok)
 }
 

@@ -15,6 +15,20 @@ impl World {
         sender: &str,
         members: Value,
     ) {
+        self.emit_to(repo, event, action, sender, members, None);
+    }
+
+    /// The same for what only one App is told. Where an App is installed the hook is the App's:
+    /// the body says for which installation.
+    pub(super) fn emit_to(
+        &mut self,
+        repo: &str,
+        event: &'static str,
+        action: &str,
+        sender: &str,
+        members: Value,
+        app: Option<u64>,
+    ) {
         let Ok(found) = self.repo(repo) else { return };
         let (repo_id, hooks) = (found.id, found.hooks.clone());
         let mut body = Map::new();
@@ -26,6 +40,14 @@ impl World {
         }
         body.insert("repository".to_owned(), show::repository_in_event(self, found));
         body.insert("sender".to_owned(), show::user(self, sender));
+        let installation = self
+            .installed_on(found)
+            .find(|installation| app.is_none_or(|app| installation.app == app))
+            .map(|installation| (installation.id, installation.app));
+        if let Some((id, _)) = installation {
+            let node = show::node("IntegrationInstallation", id);
+            body.insert("installation".to_owned(), json!({"id": id, "node_id": node}));
+        }
         let action = (!action.is_empty()).then(|| action.to_owned());
         for hook in hooks {
             let (id, guid) = (self.next_id(), self.uuid());
@@ -37,6 +59,7 @@ impl World {
                 action: action.clone(),
                 repo: repo.to_lowercase(),
                 repo_id,
+                app: installation.map(|(_, app)| app),
                 hook: hook.clone(),
                 body: Value::Object(body.clone()).to_string().into(),
                 redelivery: false,

@@ -3,15 +3,19 @@
 use std::collections::BTreeMap;
 
 use super::World;
+use super::checks::CheckRun;
 use super::model::{Issue, Repo};
+use super::statuses::Status;
 use crate::answer::Refusal;
-use crate::view::{CommentView, IssueView, PullView, RepoView, Snapshot};
+use crate::view::{
+    AnnotationView, CheckRunView, CommentView, IssueView, PullView, RepoView, Snapshot, StatusView,
+};
 
 impl World {
     pub(crate) fn snapshot(&self) -> Result<Snapshot, Refusal> {
         let mut repos = Vec::with_capacity(self.repos.len());
         for repo in self.repos.values() {
-            repos.push(view(repo)?);
+            repos.push(view(self, repo)?);
         }
         Ok(Snapshot {
             repos,
@@ -49,7 +53,7 @@ impl World {
     }
 }
 
-fn view(repo: &Repo) -> Result<RepoView, Refusal> {
+fn view(world: &World, repo: &Repo) -> Result<RepoView, Refusal> {
     let names = |issue: &Issue| -> Vec<String> {
         repo.labels_of(issue).into_iter().map(|label| label.name.clone()).collect()
     };
@@ -103,5 +107,50 @@ fn view(repo: &Repo) -> Result<RepoView, Refusal> {
         issues,
         pulls,
         refs,
+        checks: repo.checks.values().map(|run| check_run(world, repo, run)).collect(),
+        statuses: repo.statuses.iter().map(status).collect(),
     })
+}
+
+fn check_run(world: &World, repo: &Repo, run: &CheckRun) -> CheckRunView {
+    let same = |other: &&CheckRun| other.suite == run.suite && other.name == run.name;
+    CheckRunView {
+        id: run.id,
+        app: world.apps.get(&run.app).map(|app| app.slug.clone()).unwrap_or_default(),
+        name: run.name.clone(),
+        head_sha: run.head_sha.to_string(),
+        status: run.status.clone(),
+        conclusion: run.conclusion.clone(),
+        external_id: run.external_id.clone(),
+        details_url: run.details_url.clone(),
+        title: run.title.clone(),
+        summary: run.summary.clone(),
+        text: run.text.clone(),
+        annotations: run
+            .annotations
+            .iter()
+            .map(|found| AnnotationView {
+                path: found.path.clone(),
+                start_line: found.start_line,
+                end_line: found.end_line,
+                level: found.level.clone(),
+                title: found.title.clone(),
+                message: found.message.clone(),
+                raw_details: found.raw_details.clone(),
+            })
+            .collect(),
+        updates: run.updates,
+        created: repo.checks.values().filter(same).count() as u64,
+    }
+}
+
+fn status(status: &Status) -> StatusView {
+    StatusView {
+        sha: status.sha.to_string(),
+        state: status.state.clone(),
+        context: status.context.clone(),
+        description: status.description.clone(),
+        target_url: status.target_url.clone(),
+        creator: status.creator.clone(),
+    }
 }

@@ -7,6 +7,9 @@ use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
+use super::apps::Grant;
+use super::checks::{CheckRun, CheckSuite};
+use super::statuses::Status;
 use crate::git::{FileDiff, GitError, Store};
 
 /// What a user may do in a repository.
@@ -64,9 +67,13 @@ pub(crate) struct User {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Token {
-    pub(crate) login: String,
-    pub(crate) scope: Scope,
+pub(crate) enum Token {
+    Person {
+        login: String,
+        scope: Scope,
+    },
+    /// Of an App's installation.
+    App(Grant),
 }
 
 #[derive(Debug)]
@@ -87,6 +94,10 @@ pub(crate) struct Repo {
     pub(crate) issues: BTreeMap<u64, Issue>,
     pub(crate) comments: BTreeMap<u64, Comment>,
     pub(crate) hooks: Vec<Hook>,
+    pub(crate) suites: BTreeMap<u64, CheckSuite>,
+    pub(crate) checks: BTreeMap<u64, CheckRun>,
+    /// Oldest first.
+    pub(crate) statuses: Vec<Status>,
     pub(crate) next_number: u64,
     pub(crate) git: Store,
     /// When a reference shows up in lists, where that is later than at once.
@@ -129,6 +140,10 @@ pub(crate) struct Issue {
 pub(crate) struct Pull {
     pub(crate) id: u64,
     pub(crate) head: String,
+    /// Login of the account that the head's repository belongs to, or belonged to.
+    pub(crate) head_owner: String,
+    /// Id of the head's repository; `None` once that is gone.
+    pub(crate) head_repo: Option<u64>,
     pub(crate) head_sha: gix::ObjectId,
     pub(crate) base: String,
     pub(crate) base_sha: gix::ObjectId,

@@ -67,6 +67,8 @@ impl World {
         let pull = Pull {
             id: self.next_id(),
             head: head.to_owned(),
+            head_owner: self.repo(repo)?.owner.clone(),
+            head_repo: Some(self.repo(repo)?.id),
             head_sha,
             base: new.base.to_owned(),
             base_sha,

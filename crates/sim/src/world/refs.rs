@@ -160,6 +160,9 @@ impl World {
         self.emit(repo, "push", "", actor, push);
         if kind == "branch" {
             self.follow_head(repo, actor, &short, old, new)?;
+            if let Some(new) = new {
+                self.request_suites(repo, actor, &short, old, new)?;
+            }
         }
         Ok(())
     }

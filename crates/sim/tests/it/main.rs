@@ -3,6 +3,7 @@
 // A panic is how a test says no.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod apps;
 mod clone;
 mod faults;
 mod hooks;

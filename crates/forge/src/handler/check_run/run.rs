@@ -148,9 +148,8 @@ pub(super) fn output(write: &CheckRun) -> Map<String, Value> {
     let mut output = Map::new();
     output.insert("title".to_owned(), json!(title));
     output.insert("summary".to_owned(), json!(summary));
-    if !write.text.trim().is_empty() {
-        output.insert("text".to_owned(), json!(head_and_tail(&write.text, LONGEST_TEXT)));
-    }
+    // Also an empty one, or the text of the state before would stay.
+    output.insert("text".to_owned(), json!(head_and_tail(&write.text, LONGEST_TEXT)));
     output
 }
 
