@@ -117,6 +117,12 @@ impl Sandbox {
         }
     }
 
+    /// Whether commands with [`Network::Proxy`] can be run: there is a forwarder, and isolation.
+    pub fn has_exits(&self) -> bool {
+        let settings = &self.shared.settings;
+        settings.forwarder.is_some() && settings.backend != Backend::None
+    }
+
     /// What isolates commands, for logs, health pages and pull requests.
     pub fn describe(&self) -> &str {
         &self.shared.description
