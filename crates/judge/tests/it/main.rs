@@ -1,4 +1,5 @@
 //! Integration tests: real sandboxes, real tools.
 
+mod imports_node;
 mod imports_python;
 mod imports_world;

@@ -667,7 +667,6 @@ class Check:
         self.changed = {c["path"] for c in request["changed"]}
         self.deleted = set(request["deleted"])
         self.base = request["base"]
-        self.is_installed = request["is_installed"]
         self.files = self.walk()
         self.resolver = Resolver(self.root, self.files)
         self.manifests = {}
