@@ -4,17 +4,15 @@
 //! text: an exit code decides, text only explains. What could not be looked at is said, never
 //! passed over.
 
+mod analysis;
+mod node;
 mod python;
 mod tool;
 
 use booty_policy::{Language, TreeView};
 use booty_sandbox::Error;
 
-use crate::{
-    change::{ChangeKind, ChangedFile},
-    report::Finding,
-    shell::Shell,
-};
+use crate::{change::ChangedFile, report::Finding, shell::Shell};
 
 /// More are counted, not listed: a check run shows a few dozen, and a broken `tsconfig.json` makes
 /// thousands.
@@ -58,18 +56,11 @@ pub struct Checked {
 pub async fn check(subject: &Subject<'_>) -> Result<Checked, Error> {
     let mut checked = match subject.language {
         Language::Python => python::check(subject).await?,
-        Language::Node | Language::Rust | Language::Go => Checked::default(),
+        Language::Node => node::check(subject).await?,
+        Language::Rust | Language::Go => Checked::default(),
     };
     checked.bound();
     Ok(checked)
-}
-
-impl Subject<'_> {
-    /// Paths that are in the merged tree and were touched, with one of these extensions.
-    fn present<'s>(&'s self, extensions: &'s [&str]) -> impl Iterator<Item = &'s ChangedFile> {
-        let is_one = |file: &&ChangedFile| has_extension(&file.path, extensions);
-        self.changed.iter().filter(|file| file.kind != ChangeKind::Deleted).filter(is_one)
-    }
 }
 
 impl Checked {

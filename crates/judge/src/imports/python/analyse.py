@@ -667,7 +667,6 @@ class Check:
         self.changed = {c["path"] for c in request["changed"]}
         self.deleted = set(request["deleted"])
         self.base = request["base"]
-        self.is_installed = request["is_installed"]
         self.files = self.walk()
         self.resolver = Resolver(self.root, self.files)
         self.manifests = {}
@@ -866,7 +865,7 @@ class Check:
     def problem(self, rule, path, item, before, why, candidates):
         if item.guard:
             self.add(rule, "notice", path, item.line, f"`{item.text()}`: {why} ({item.guard})")
-        elif self.was_so(path, item, before, candidates):
+        elif before is not None and self.was_so(path, item, before, candidates):
             self.add(rule, "notice", path, item.line, f"`{item.text()}`: {why} (as before the change)")
         else:
             self.add(rule, "failure", path, item.line, f"`{item.text()}`: {why}")
@@ -877,8 +876,9 @@ class Check:
 
     def no_top(self, path, item, before, moves):
         top = item.module.split(".")[0]
-        if self.deleted_top(top):
-            self.problem("unresolved_import", path, item, set(), f"the change deletes `{self.deleted_top(top)}`", [])
+        gone = self.deleted_top(top, self.root + "/" + path)
+        if gone:
+            self.problem("unresolved_import", path, item, None, f"the change deletes `{gone}`", [])
             return
         elsewhere = self.resolver.elsewhere(top)
         if elsewhere and elsewhere != path:
@@ -903,8 +903,9 @@ class Check:
             return
         self.add("hallucinated_dependency", "failure", path, item.line, f"`{item.text()}`: {why}")
 
-    def deleted_top(self, top):
-        for root in self.resolver.roots:
+    def deleted_top(self, top, importer):
+        own = self.resolver.package_root(os.path.dirname(importer))
+        for root in [own] + self.resolver.roots:
             relative = self.resolver.relative(root)
             if relative is None and root != self.root:
                 continue
@@ -971,7 +972,8 @@ class Check:
         broken = [f for f in self.findings if f["level"] == "failure"]
         self.findings, self.not_installed = kept, not_installed
         for finding in broken:
-            finding["message"] += " any more"
+            if not finding["message"].endswith("`") or "deletes" not in finding["message"]:
+                finding["message"] += " any more"
             if len(self.findings) < MAX_FINDINGS:
                 self.findings.append(finding)
 
