@@ -5,6 +5,7 @@
 //! made to look whole. Both are pure: others read files and run commands.
 
 mod compare;
+mod cases;
 mod expression;
 mod files;
 mod lex;
@@ -32,6 +33,8 @@ pub struct Study {
     pub added: Vec<TestRef>,
     /// Tests that both have, with another body or another table.
     pub changed: Vec<TestRef>,
+    /// Tests of touched files that both have, changed or not, as they are called in the head.
+    pub kept: Vec<TestRef>,
     /// Tests that only the base has, as they are called there.
     pub deleted: Vec<TestRef>,
     /// Of the deleted: those whose code is gone from the tree as well.

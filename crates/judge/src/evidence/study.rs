@@ -233,6 +233,7 @@ fn say_tests(files: &[File], tests: &Tests, out: &mut Study) {
             out.findings.extend(weaken::compare(&head_file.path, base, head, lent));
             out.changed.push(is.clone());
         }
+        out.kept.push(is.clone());
         if was.file != is.file || was.name != is.name || was.scope != is.scope {
             out.moved.push((was, is));
         }
@@ -339,10 +340,14 @@ fn say_signs(files: &[File], tests: &Tests, out: &mut Study) {
             origin.entry(head.0).or_insert(base.0);
         }
     }
+    let has_kept: HashSet<usize> = tests.kept.iter().map(|(_, head)| head.0).collect();
+    let added: HashSet<(usize, String)> =
+        tests.added.iter().map(|at| (at.0, files[at.0].head.units[at.1].full())).collect();
     for (n, file) in files.iter().enumerate() {
         for sign in &file.head.signs {
             let owner = sign.owner.clone();
             let was = owner.and_then(|owner| renamed.get(&(n, owner)));
+            let is_added = sign.owner.as_deref().is_some_and(|owner| added.contains(&(n, owner.to_owned())));
             let (from, owner) = match was {
                 Some((from, owner)) => (*from, Some(owner.as_str())),
                 None => (origin.get(&n).copied().unwrap_or(n), sign.owner.as_deref()),
@@ -350,14 +355,10 @@ fn say_signs(files: &[File], tests: &Tests, out: &mut Study) {
             let key = (from, sign.rule, sign.what.as_str(), sign.text.as_str(), owner);
             match before.get_mut(&key) {
                 Some(count) if *count > 0 => *count -= 1,
-                _ => out.findings.push(say_sign(file, sign, was.is_some() || has_kept(tests, n))),
+                _ => out.findings.push(say_sign(file, sign, was.is_some() || (!is_added && has_kept.contains(&n)))),
             }
         }
     }
-}
-
-fn has_kept(tests: &Tests, file: usize) -> bool {
-    tests.kept.iter().any(|(_, head)| head.0 == file)
 }
 
 fn say_sign(file: &File, sign: &Sign, about_old: bool) -> Finding {
@@ -374,7 +375,8 @@ fn say_sign(file: &File, sign: &Sign, about_old: bool) -> Finding {
     let is_new_test = sign.rule == Rule::TestSkipped
         && !about_old
         && (file.change == ChangeKind::Added || sign.owner.is_some())
-        && file.kind == FileKind::Test;
+        && file.kind == FileKind::Test
+        && !file.path.ends_with("conftest.py");
     let level = if is_new_test { Level::Warning } else { sign.level };
     Finding { level, ..Finding::failure(sign.rule, message) }.at(&file.path, sign.line)
 }

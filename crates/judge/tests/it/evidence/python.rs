@@ -108,9 +108,9 @@ fn cheats_are_named(#[case] from: &str, #[case] to: &str, #[case] start: &str, #
 
 #[rstest]
 #[case("== conftest.py\nimport sys\nsys.exit(0)\n", "early_exit conftest.py:2", "sys.exit")]
-#[case("== tests/conftest.py\nimport os\ndef pytest_sessionfinish(session):\n    os._exit(0)\n", "early_exit tests/conftest.py:4", "pytest_sessionfinish")]
+#[case("== tests/conftest.py\nimport os\ndef pytest_sessionfinish(session):\n    os._exit(0)\n", "early_exit tests/conftest.py:3", "pytest_sessionfinish")]
 #[case("== conftest.py\ndef pytest_collection_modifyitems(items):\n    items[:] = []\n", "runner_tampered conftest.py:1", "pytest_collection_modifyitems")]
-#[case("== conftest.py\nimport pytest\n@pytest.hookimpl(hookwrapper=True)\ndef pytest_runtest_makereport(item, call):\n    out = yield\n    out.get_result().outcome = 'passed'\n", "runner_tampered conftest.py:4", "pytest_runtest_makereport")]
+#[case("== conftest.py\nimport pytest\n@pytest.hookimpl(hookwrapper=True)\ndef pytest_runtest_makereport(item, call):\n    out = yield\n    out.get_result().outcome = 'passed'\n", "runner_tampered conftest.py:3", "pytest_runtest_makereport")]
 #[case("== conftest.py\ncollect_ignore = ['tests/test_calc.py']\n", "test_skipped conftest.py:1", "collect_ignore")]
 #[case("== sitecustomize.py\n", "runner_tampered sitecustomize.py:1", "sitecustomize.py")]
 #[case("== pytest.py\n", "runner_tampered pytest.py:1", "pytest.py")]
