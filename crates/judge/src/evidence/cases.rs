@@ -15,7 +15,8 @@ pub(super) struct Run<'a> {
 
 impl<'a> Run<'a> {
     pub(super) fn new(of: RunOf<'a>) -> Self {
-        let mut run = Self { of, by_id: HashMap::new(), by_group: HashMap::new(), by_name: HashMap::new() };
+        let mut run =
+            Self { of, by_id: HashMap::new(), by_group: HashMap::new(), by_name: HashMap::new() };
         for case in &of.results.cases {
             // The worst of one name speaks for it.
             let worst = run.by_id.entry(&case.id).or_insert(case);
@@ -37,7 +38,10 @@ impl<'a> Run<'a> {
         self.by_group.get(group(case)).map_or(&[], Vec::as_slice)
     }
 
-    pub(super) fn of_test(&self, test: &TestRef) -> impl Iterator<Item = &'a TestCase> + use<'a, '_> {
+    pub(super) fn of_test(
+        &self,
+        test: &TestRef,
+    ) -> impl Iterator<Item = &'a TestCase> + use<'a, '_> {
         let named = self.by_name.get(test.name.as_str()).map_or(&[][..], Vec::as_slice);
         let test = test.clone();
         named.iter().copied().filter(move |case| refers(&test, case))
@@ -45,7 +49,11 @@ impl<'a> Run<'a> {
 
     /// Whether the file itself could not be read, so that none of its tests ran.
     pub(super) fn could_not_read(&self, file: &str) -> bool {
-        self.errored().any(|case| case.file.as_deref().map_or_else(|| speaks_of(&case.id, file), |of| is_same_file(of, file)))
+        self.errored().any(|case| {
+            case.file
+                .as_deref()
+                .map_or_else(|| speaks_of(&case.id, file), |of| is_same_file(of, file))
+        })
     }
 
     fn errored(&self) -> impl Iterator<Item = &'a TestCase> {
@@ -60,7 +68,13 @@ impl<'a> Run<'a> {
         }
         let files_known = self.errored().any(|case| case.file.is_some() || case.id.contains(".py"));
         self.could_not_read(&test.file)
-            || !files_known && !self.of.results.cases.iter().any(|case| case.file.as_deref().is_some_and(|of| is_same_file(of, &test.file)))
+            || !files_known
+                && !self
+                    .of
+                    .results
+                    .cases
+                    .iter()
+                    .any(|case| case.file.as_deref().is_some_and(|of| is_same_file(of, &test.file)))
                 && self.of_test(test).next().is_none()
     }
 
@@ -111,7 +125,9 @@ fn refers(test: &TestRef, case: &TestCase) -> bool {
 
 /// Runners name files from the root, from the package, or in full.
 pub(super) fn is_same_file(a: &str, b: &str) -> bool {
-    let is_end = |long: &str, short: &str| long.strip_suffix(short).is_some_and(|rest| rest.is_empty() || rest.ends_with('/'));
+    let is_end = |long: &str, short: &str| {
+        long.strip_suffix(short).is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
+    };
     is_end(a, b) || is_end(b, a)
 }
 
@@ -119,6 +135,7 @@ pub(super) fn is_same_file(a: &str, b: &str) -> bool {
 fn speaks_of(id: &str, file: &str) -> bool {
     let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
     let name = stem.rsplit('/').next().unwrap_or(stem);
-    let parts: HashSet<&str> = id.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-')).collect();
+    let parts: HashSet<&str> =
+        id.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-')).collect();
     !name.is_empty() && parts.contains(name)
 }

@@ -38,8 +38,10 @@ pub fn compare(study: &Study, runs: &Runs<'_>) -> Comparison {
     let by_exit_code = head.of.results.cases.is_empty()
         && runs.base.is_some_and(|base| !base.succeeded && base.results.cases.is_empty());
     let all_were_bad = !out.pre_existing.is_empty() && head.of.results.is_whole;
-    out.only_pre_existing =
-        !head.of.succeeded && out.broken.is_empty() && !speaks_against && (all_were_bad || by_exit_code);
+    out.only_pre_existing = !head.of.succeeded
+        && out.broken.is_empty()
+        && !speaks_against
+        && (all_were_bad || by_exit_code);
     out.findings.sort_by(|a, b| b.level.cmp(&a.level));
     out
 }
@@ -69,7 +71,11 @@ impl<'a> Weighing<'a> {
                 out.broken.push(case.clone());
             }
         }
-        named.rest(out, Finding::notice(Rule::PreExistingFailure, ""), "failed before the change too");
+        named.rest(
+            out,
+            Finding::notice(Rule::PreExistingFailure, ""),
+            "failed before the change too",
+        );
     }
 
     fn was_bad(&self, base: &Run<'_>, case: &TestCase) -> bool {
@@ -95,7 +101,8 @@ impl<'a> Weighing<'a> {
         }
         if head_results.source == Source::ExitCode || head_results.cases.is_empty() {
             let message = format!("the base reported {expected} tests, the head reported none");
-            out.did_not_run = base_results.cases.iter().filter(|case| did_run(case)).cloned().collect();
+            out.did_not_run =
+                base_results.cases.iter().filter(|case| did_run(case)).cloned().collect();
             // All of them may be gone on purpose.
             let all_deleted = out.did_not_run.iter().all(|case| self.is_gone(case));
             if all_deleted {
@@ -116,33 +123,47 @@ impl<'a> Weighing<'a> {
         }
         let mut named = Named::default();
         // One file that could not be read stops them all; its own failure is what to look at.
-        let is_stopped = !self.head.of.succeeded && head_results.cases.iter().all(|case| !did_run(case));
+        let is_stopped =
+            !self.head.of.succeeded && head_results.cases.iter().all(|case| !did_run(case));
         for case in &out.did_not_run.clone() {
             if is_stopped {
                 named.count += 1;
                 continue;
             }
             let how = if self.head.find(case).is_some() { "was skipped" } else { "did not run" };
-            named.add(out, failure(format!("`{}` ran on the base and {how} on the head", case.id)), case);
+            named.add(
+                out,
+                failure(format!("`{}` ran on the base and {how} on the head", case.id)),
+                case,
+            );
         }
         named.rest(out, failure(String::new()), "ran on the base and did not run on the head");
-        let is_fewer = ran < expected && self.study.deleted.is_empty() && self.study.deleted_files.is_empty();
+        let is_fewer =
+            ran < expected && self.study.deleted.is_empty() && self.study.deleted_files.is_empty();
         if out.did_not_run.is_empty() && is_fewer && self.head.of.succeeded {
-            out.findings.push(failure(format!("{ran} tests ran where the base ran {expected}, and none was deleted")));
+            out.findings.push(failure(format!(
+                "{ran} tests ran where the base ran {expected}, and none was deleted"
+            )));
         }
     }
 
     /// Which runs of a test are missing on the head.
     fn missing(&self, base: &'a Run<'a>, case: &TestCase) -> Vec<&'a TestCase> {
-        let ran = |run: &[&TestCase]| run.iter().filter(|case| case.outcome != crate::case::Outcome::Skipped).count();
-        let before: Vec<&TestCase> = base.group(case).iter().copied().filter(|case| did_run(case)).collect();
+        let ran = |run: &[&TestCase]| {
+            run.iter().filter(|case| case.outcome != crate::case::Outcome::Skipped).count()
+        };
+        let before: Vec<&TestCase> =
+            base.group(case).iter().copied().filter(|case| did_run(case)).collect();
         let after = ran(self.head.group(case));
         if after >= before.len() || self.is_gone(case) {
             return Vec::new();
         }
         if let Some(test) = self.moved.find(case) {
             let moved = self.study.moved.iter().filter(|(was, _)| was == test);
-            if moved.flat_map(|(_, is)| self.head.of_test(is)).any(|case| did_run(case) || case.outcome.is_bad()) {
+            if moved
+                .flat_map(|(_, is)| self.head.of_test(is))
+                .any(|case| did_run(case) || case.outcome.is_bad())
+            {
                 return Vec::new();
             }
         }
@@ -154,9 +175,15 @@ impl<'a> Weighing<'a> {
         let is_dynamic = self.kept.find(case).is_none() && self.moved.find(case).is_none();
         if let Some(file) = case.file.as_deref().filter(|_| is_dynamic) {
             let in_file = |run: &Run<'_>| {
-                run.of.results.cases.iter().filter(|case| did_run(case) && case.file.as_deref() == Some(file)).count()
+                run.of
+                    .results
+                    .cases
+                    .iter()
+                    .filter(|case| did_run(case) && case.file.as_deref() == Some(file))
+                    .count()
             };
-            let is_touched = self.study.changed_files.iter().any(|touched| is_same_file(touched, file));
+            let is_touched =
+                self.study.changed_files.iter().any(|touched| is_same_file(touched, file));
             if is_touched && in_file(&self.head) >= in_file(base) {
                 return Vec::new();
             }
@@ -168,7 +195,8 @@ impl<'a> Weighing<'a> {
     }
 
     fn is_gone(&self, case: &TestCase) -> bool {
-        let in_deleted = |file: &str| self.study.deleted_files.iter().any(|gone| is_same_file(gone, file));
+        let in_deleted =
+            |file: &str| self.study.deleted_files.iter().any(|gone| is_same_file(gone, file));
         self.deleted.find(case).is_some()
             || self.moved.find(case).is_none() && case.file.as_deref().is_some_and(in_deleted)
     }
@@ -184,7 +212,12 @@ impl<'a> Weighing<'a> {
         }
         let mut named = Named::default();
         for case in run.of.results.bad() {
-            if self.base.as_ref().and_then(|base| base.find(case)).is_none_or(|was| was.outcome.is_bad()) {
+            if self
+                .base
+                .as_ref()
+                .and_then(|base| base.find(case))
+                .is_none_or(|was| was.outcome.is_bad())
+            {
                 continue;
             }
             if self.deleted.find(case).is_some() {
@@ -192,20 +225,30 @@ impl<'a> Weighing<'a> {
             }
             let head = self.head.find(case);
             if self.changed.find(case).is_some() {
-                let message = format!("`{}` expects something else now: the base's version of it fails", case.id);
+                let message = format!(
+                    "`{}` expects something else now: the base's version of it fails",
+                    case.id
+                );
                 out.findings.push(placed(Finding::notice(Rule::BaseTestBroken, message), case));
             } else if head.is_some_and(|head| head.outcome == crate::case::Outcome::Passed) {
-                let message = format!("`{}` passes only with the change's own test configuration", case.id);
+                let message =
+                    format!("`{}` passes only with the change's own test configuration", case.id);
                 named.add(out, Finding::failure(Rule::BaseTestBroken, message), case);
             } else if head.is_none() && self.moved.find(case).is_none() {
-                let message = format!("`{}` passed on the base and fails under the change", case.id);
+                let message =
+                    format!("`{}` passed on the base and fails under the change", case.id);
                 named.add(out, Finding::failure(Rule::BaseTestBroken, message), case);
             }
         }
-        named.rest(out, Finding::failure(Rule::BaseTestBroken, ""), "fail with the base's own test configuration");
+        named.rest(
+            out,
+            Finding::failure(Rule::BaseTestBroken, ""),
+            "fail with the base's own test configuration",
+        );
         let (ran, expected) = (run.ran(), self.base.as_ref().map_or(0, Run::ran));
         if run.of.succeeded && ran == 0 && expected > 0 {
-            let message = "under the change, none of the base's tests ran, and the run says it succeeded";
+            let message =
+                "under the change, none of the base's tests ran, and the run says it succeeded";
             out.findings.push(Finding::failure(Rule::TestsDidNotRun, message));
         }
     }
@@ -218,7 +261,11 @@ impl<'a> Weighing<'a> {
         // Tests that changed may expect something else; unchanged ones may not.
         let may_differ = !self.study.changed.is_empty() || !self.study.deleted.is_empty();
         let finding = Finding::failure(Rule::BaseTestBroken, message);
-        out.findings.push(if may_differ { Finding { level: Level::Warning, ..finding } } else { finding });
+        out.findings.push(if may_differ {
+            Finding { level: Level::Warning, ..finding }
+        } else {
+            finding
+        });
     }
 
     /// A deleted test weighs what its loss hides.
@@ -227,7 +274,9 @@ impl<'a> Weighing<'a> {
         for test in &self.study.deleted {
             let at = Place { path: test.file.clone(), line: test.line.max(1) };
             let found = out.findings.iter_mut().find(|finding| {
-                finding.rule == Rule::TestDeleted && finding.place.as_ref() == Some(&at) && finding.level != Level::Failure
+                finding.rule == Rule::TestDeleted
+                    && finding.place.as_ref() == Some(&at)
+                    && finding.level != Level::Failure
             });
             let Some(finding) = found else { continue };
             if orphaned.contains(test) {
@@ -254,7 +303,14 @@ impl<'a> Weighing<'a> {
     /// What fails without the change and holds with it.
     fn witnesses(&self, out: &mut Comparison) {
         let tests: Tests<'_> = Tests::new(self.study.added.iter().chain(&self.study.changed));
-        for case in self.head.of.results.cases.iter().filter(|case| case.outcome == crate::case::Outcome::Passed) {
+        for case in self
+            .head
+            .of
+            .results
+            .cases
+            .iter()
+            .filter(|case| case.outcome == crate::case::Outcome::Passed)
+        {
             let was_bad = self.base.as_ref().is_some_and(|base| self.was_bad(base, case));
             let shown = tests.find(case).is_some_and(|test| {
                 self.head_tests.as_ref().is_some_and(|run| match run.find(case) {
@@ -266,10 +322,16 @@ impl<'a> Weighing<'a> {
                 out.witnesses.push(case.clone());
             }
         }
-        let fails = |run: &Option<Run<'_>>| run.as_ref().is_some_and(|run| run.of.results.cases.is_empty() && !run.of.succeeded);
+        let fails = |run: &Option<Run<'_>>| {
+            run.as_ref().is_some_and(|run| run.of.results.cases.is_empty() && !run.of.succeeded)
+        };
         let by_exit_code =
             self.head.of.results.cases.is_empty() && (fails(&self.head_tests) || fails(&self.base));
-        if !self.study.touches_code || !self.head.of.succeeded || !out.witnesses.is_empty() || by_exit_code {
+        if !self.study.touches_code
+            || !self.head.of.succeeded
+            || !out.witnesses.is_empty()
+            || by_exit_code
+        {
             return;
         }
         let has_tests = !self.study.added.is_empty() || !self.study.changed.is_empty();

@@ -4,13 +4,17 @@
 //! with what ran. Neither believes the other alone: text can be made to look harmless, and a run can be
 //! made to look whole. Both are pure: others read files and run commands.
 
-mod compare;
+mod blocks;
 mod cases;
+mod compare;
 mod expression;
 mod files;
+mod ini;
 mod lex;
+mod options;
 mod overlay;
 mod python;
+mod rust;
 mod source;
 mod study;
 mod weaken;

@@ -7,7 +7,8 @@ use booty_policy::{CommandSpec, Language, TreeView};
 use super::{
     Study, TestRef,
     files::{self, FileKind},
-    overlay, python,
+    options::{self, Change},
+    overlay, python, rust,
     source::{Sign, Source, Unit},
     weaken,
 };
@@ -34,6 +35,8 @@ pub fn study(
     let tests = match_tests(&files);
     say_tests(&files, &tests, &mut out);
     say_signs(&files, &tests, &mut out);
+    let change = Change { base, head, files: &files };
+    options::say(language, &change, base_test_command, &mut out);
     overlay::fill(language, &files, base_test_command, &mut out);
     out.findings.sort_by(|a, b| b.level.cmp(&a.level).then_with(|| a.place.cmp(&b.place)));
     out.findings.dedup();
@@ -103,10 +106,22 @@ impl File {
                         .push(Finding::failure(Rule::RunnerTampered, message).at(&self.path, 1));
                 }
             }
-            FileKind::Code => out.touches_code = true,
+            FileKind::Code => {
+                let is_same = self.base_text.is_some() && self.base.code == self.head.code;
+                // Tests beside code are no code.
+                let only_tests =
+                    is_same && (!self.base.regions.is_empty() || !self.head.regions.is_empty());
+                out.touches_code |= !only_tests;
+                out.touches_tests |= only_tests || tests(&self.base) != tests(&self.head);
+            }
             FileKind::Mixed | FileKind::TestConfig | FileKind::Docs => {}
         }
     }
+}
+
+fn tests(source: &Source) -> Vec<(String, &str)> {
+    let tests = source.units.iter().filter(|unit| unit.is_test);
+    tests.map(|unit| (unit.full(), unit.body.as_str())).collect()
 }
 
 fn read_source(language: Language, kind: FileKind, path: &str, text: &str) -> Source {
@@ -121,7 +136,8 @@ fn read_source(language: Language, kind: FileKind, path: &str, text: &str) -> So
             };
             python::read(text, role)
         }
-        _ => Source::default(),
+        Language::Rust => rust::read(text, kind == FileKind::Test),
+        Language::Node | Language::Go => Source::default(),
     }
 }
 
@@ -347,7 +363,8 @@ fn say_signs(files: &[File], tests: &Tests, out: &mut Study) {
         for sign in &file.head.signs {
             let owner = sign.owner.clone();
             let was = owner.and_then(|owner| renamed.get(&(n, owner)));
-            let is_added = sign.owner.as_deref().is_some_and(|owner| added.contains(&(n, owner.to_owned())));
+            let is_added =
+                sign.owner.as_deref().is_some_and(|owner| added.contains(&(n, owner.to_owned())));
             let (from, owner) = match was {
                 Some((from, owner)) => (*from, Some(owner.as_str())),
                 None => (origin.get(&n).copied().unwrap_or(n), sign.owner.as_deref()),
@@ -355,7 +372,11 @@ fn say_signs(files: &[File], tests: &Tests, out: &mut Study) {
             let key = (from, sign.rule, sign.what.as_str(), sign.text.as_str(), owner);
             match before.get_mut(&key) {
                 Some(count) if *count > 0 => *count -= 1,
-                _ => out.findings.push(say_sign(file, sign, was.is_some() || (!is_added && has_kept.contains(&n)))),
+                _ => out.findings.push(say_sign(
+                    file,
+                    sign,
+                    was.is_some() || (!is_added && has_kept.contains(&n)),
+                )),
             }
         }
     }

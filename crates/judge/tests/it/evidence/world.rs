@@ -38,7 +38,9 @@ pub(crate) fn changes(base: &Tree, head: &Tree) -> Vec<ChangedFile> {
         (_, None) => Some(ChangeKind::Deleted),
         (was, is) => (was != is).then_some(ChangeKind::Modified),
     };
-    paths.filter_map(|path| kind(path).map(|kind| ChangedFile { path: path.clone(), kind })).collect()
+    paths
+        .filter_map(|path| kind(path).map(|kind| ChangedFile { path: path.clone(), kind }))
+        .collect()
 }
 
 pub(crate) fn studied(language: Language, base: &str, head: &str, command: &str) -> Study {
@@ -49,7 +51,10 @@ pub(crate) fn studied(language: Language, base: &str, head: &str, command: &str)
 
 /// `rule path:line message`.
 pub(crate) fn said(finding: &Finding) -> String {
-    let place = finding.place.as_ref().map_or(String::new(), |place| format!("{}:{}", place.path, place.line));
+    let place = finding
+        .place
+        .as_ref()
+        .map_or(String::new(), |place| format!("{}:{}", place.path, place.line));
     format!("{} {place} {}", finding.rule, finding.message)
 }
 
@@ -65,6 +70,7 @@ pub(crate) fn assert_named(study: &Study, level: Level, start: &str, name: &str)
         let said = said(finding);
         finding.level == level && said.starts_with(start) && said.contains(name)
     };
-    let all: Vec<String> = study.findings.iter().map(|f| format!("{:?} {}", f.level, said(f))).collect();
+    let all: Vec<String> =
+        study.findings.iter().map(|f| format!("{:?} {}", f.level, said(f))).collect();
     assert!(study.findings.iter().any(|f| fits(&f)), "no {level:?} `{start} … {name}` in {all:#?}");
 }
