@@ -131,6 +131,9 @@ pub(super) fn pair(
     let both_literal = is_literal(tokens, actual) && is_literal(tokens, expected);
     if strength >= Strength::Close && (is_self || both_literal) {
         made.strength = Strength::Nothing;
+    } else if strength == Strength::Partial && made.subject.contains("abs") {
+        // `(a - b).abs() < 1e-9`
+        made.tolerance = number(tokens.text(expected.0)).filter(|_| expected.1 == expected.0 + 1);
     } else if strength == Strength::Exact {
         for side in [actual, expected] {
             if let Some(tolerance) = approximate(tokens, side) {

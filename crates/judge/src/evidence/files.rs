@@ -28,6 +28,7 @@ pub(super) fn kind(language: Language, path: &str) -> FileKind {
         "pytest.ini" | ".pytest.ini" | "pytest.toml" | ".pytest.toml" | "noxfile.py"
         | "nextest.toml" => Some(FileKind::TestConfig),
         "pyproject.toml" | "setup.cfg" | "tox.ini" => Some(FileKind::Mixed),
+        "config.toml" | "config" if folder.ends_with(".cargo") => Some(FileKind::TestConfig),
         "package.json" if language == Language::Node => Some(FileKind::Mixed),
         "Cargo.toml" if language == Language::Rust => Some(FileKind::Mixed),
         "vite.config.js" | "vite.config.ts" | "vite.config.mjs" | "vite.config.mts" => {
@@ -123,8 +124,7 @@ fn shadows(language: Language, path: &str, name: &str) -> bool {
                 })
         }
         Language::Node => path.split('/').any(|part| part == "node_modules") || name == ".npmrc",
-        Language::Rust => path.ends_with(".cargo/config.toml") || path.ends_with(".cargo/config"),
-        Language::Go => false,
+        Language::Rust | Language::Go => false,
     }
 }
 
@@ -132,6 +132,8 @@ fn is_docs(path: &str, name: &str) -> bool {
     let upper = name.to_ascii_uppercase();
     let end = name.rsplit_once('.').map_or("", |(_, end)| end);
     matches!(end, "md" | "rst" | "adoc")
+        || path.starts_with(".github/")
+        || matches!(name, ".gitignore" | ".gitattributes" | ".editorconfig")
         || path.starts_with("docs/")
         || ["LICENSE", "README", "CHANGELOG", "CONTRIBUTING", "AUTHORS", "NOTICE", "COPYING"]
             .iter()

@@ -21,6 +21,8 @@ pub(super) struct Token<'a> {
     pub(super) text: &'a str,
     /// From 1.
     pub(super) line: u32,
+    /// In bytes.
+    pub(super) start: usize,
     /// Of the first token of a line: how far it is indented.
     pub(super) indent: Option<u32>,
 }
@@ -266,7 +268,7 @@ impl Lexer<'_> {
         let end = end.min(self.bytes.len());
         let text = self.text.get(self.at..end).unwrap_or_default();
         let indent = self.indent.take();
-        self.list.push(Token { kind, text, line: self.line, indent });
+        self.list.push(Token { kind, text, line: self.line, start: self.at, indent });
         self.line += newlines(text);
         self.at = end.max(self.at + 1);
     }

@@ -4,12 +4,17 @@
 //! with what ran. Neither believes the other alone: text can be made to look harmless, and a run can be
 //! made to look whole. Both are pure: others read files and run commands.
 
+mod blocks;
+mod cases;
 mod compare;
 mod expression;
 mod files;
+mod ini;
 mod lex;
+mod options;
 mod overlay;
 mod python;
+mod rust;
 mod source;
 mod study;
 mod weaken;
@@ -32,6 +37,8 @@ pub struct Study {
     pub added: Vec<TestRef>,
     /// Tests that both have, with another body or another table.
     pub changed: Vec<TestRef>,
+    /// Tests of touched files that both have, changed or not, as they are called in the head.
+    pub kept: Vec<TestRef>,
     /// Tests that only the base has, as they are called there.
     pub deleted: Vec<TestRef>,
     /// Of the deleted: those whose code is gone from the tree as well.

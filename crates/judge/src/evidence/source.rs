@@ -13,6 +13,21 @@ pub(super) struct Source {
     pub(super) defines: Vec<String>,
     /// All outside of tests, normalised: of a file with tests in it, whether its code changed.
     pub(super) code: String,
+    /// Modules of tests inside of code, in order.
+    pub(super) regions: Vec<Region>,
+}
+
+/// A module of tests in a file of code.
+#[derive(Debug, Clone)]
+pub(super) struct Region {
+    /// The module's path.
+    pub(super) path: String,
+    /// Its tokens, with its attributes.
+    pub(super) from: usize,
+    /// One past the last.
+    pub(super) to: usize,
+    /// Where it is in the text.
+    pub(super) bytes: std::ops::Range<usize>,
 }
 
 /// A test, or a function beside tests.

@@ -7,7 +7,8 @@ use booty_policy::{CommandSpec, Language, TreeView};
 use super::{
     Study, TestRef,
     files::{self, FileKind},
-    overlay, python,
+    options::{self, Change},
+    overlay, python, rust,
     source::{Sign, Source, Unit},
     weaken,
 };
@@ -34,6 +35,8 @@ pub fn study(
     let tests = match_tests(&files);
     say_tests(&files, &tests, &mut out);
     say_signs(&files, &tests, &mut out);
+    let change = Change { base, head, files: &files };
+    options::say(language, &change, base_test_command, &mut out);
     overlay::fill(language, &files, base_test_command, &mut out);
     out.findings.sort_by(|a, b| b.level.cmp(&a.level).then_with(|| a.place.cmp(&b.place)));
     out.findings.dedup();
@@ -103,10 +106,22 @@ impl File {
                         .push(Finding::failure(Rule::RunnerTampered, message).at(&self.path, 1));
                 }
             }
-            FileKind::Code => out.touches_code = true,
+            FileKind::Code => {
+                let is_same = self.base_text.is_some() && self.base.code == self.head.code;
+                // Tests beside code are no code.
+                let only_tests =
+                    is_same && (!self.base.regions.is_empty() || !self.head.regions.is_empty());
+                out.touches_code |= !only_tests;
+                out.touches_tests |= only_tests || tests(&self.base) != tests(&self.head);
+            }
             FileKind::Mixed | FileKind::TestConfig | FileKind::Docs => {}
         }
     }
+}
+
+fn tests(source: &Source) -> Vec<(String, &str)> {
+    let tests = source.units.iter().filter(|unit| unit.is_test);
+    tests.map(|unit| (unit.full(), unit.body.as_str())).collect()
 }
 
 fn read_source(language: Language, kind: FileKind, path: &str, text: &str) -> Source {
@@ -121,7 +136,8 @@ fn read_source(language: Language, kind: FileKind, path: &str, text: &str) -> So
             };
             python::read(text, role)
         }
-        _ => Source::default(),
+        Language::Rust => rust::read(text, kind == FileKind::Test),
+        Language::Node | Language::Go => Source::default(),
     }
 }
 
@@ -233,6 +249,7 @@ fn say_tests(files: &[File], tests: &Tests, out: &mut Study) {
             out.findings.extend(weaken::compare(&head_file.path, base, head, lent));
             out.changed.push(is.clone());
         }
+        out.kept.push(is.clone());
         if was.file != is.file || was.name != is.name || was.scope != is.scope {
             out.moved.push((was, is));
         }
@@ -339,10 +356,15 @@ fn say_signs(files: &[File], tests: &Tests, out: &mut Study) {
             origin.entry(head.0).or_insert(base.0);
         }
     }
+    let has_kept: HashSet<usize> = tests.kept.iter().map(|(_, head)| head.0).collect();
+    let added: HashSet<(usize, String)> =
+        tests.added.iter().map(|at| (at.0, files[at.0].head.units[at.1].full())).collect();
     for (n, file) in files.iter().enumerate() {
         for sign in &file.head.signs {
             let owner = sign.owner.clone();
             let was = owner.and_then(|owner| renamed.get(&(n, owner)));
+            let is_added =
+                sign.owner.as_deref().is_some_and(|owner| added.contains(&(n, owner.to_owned())));
             let (from, owner) = match was {
                 Some((from, owner)) => (*from, Some(owner.as_str())),
                 None => (origin.get(&n).copied().unwrap_or(n), sign.owner.as_deref()),
@@ -350,14 +372,14 @@ fn say_signs(files: &[File], tests: &Tests, out: &mut Study) {
             let key = (from, sign.rule, sign.what.as_str(), sign.text.as_str(), owner);
             match before.get_mut(&key) {
                 Some(count) if *count > 0 => *count -= 1,
-                _ => out.findings.push(say_sign(file, sign, was.is_some() || has_kept(tests, n))),
+                _ => out.findings.push(say_sign(
+                    file,
+                    sign,
+                    was.is_some() || (!is_added && has_kept.contains(&n)),
+                )),
             }
         }
     }
-}
-
-fn has_kept(tests: &Tests, file: usize) -> bool {
-    tests.kept.iter().any(|(_, head)| head.0 == file)
 }
 
 fn say_sign(file: &File, sign: &Sign, about_old: bool) -> Finding {
@@ -374,7 +396,8 @@ fn say_sign(file: &File, sign: &Sign, about_old: bool) -> Finding {
     let is_new_test = sign.rule == Rule::TestSkipped
         && !about_old
         && (file.change == ChangeKind::Added || sign.owner.is_some())
-        && file.kind == FileKind::Test;
+        && file.kind == FileKind::Test
+        && !file.path.ends_with("conftest.py");
     let level = if is_new_test { Level::Warning } else { sign.level };
     Finding { level, ..Finding::failure(sign.rule, message) }.at(&file.path, sign.line)
 }

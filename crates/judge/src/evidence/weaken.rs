@@ -23,6 +23,9 @@ pub(super) fn compare(file: &str, base: &Unit, head: &Unit, lent: (usize, usize)
         base.expected.is_some() && base.expected == head.expected && base.strength == head.strength
     });
     // What is left on both sides stands in for each other, in order.
+    pair_by(&mut base_left, &mut head_left, &mut pairs, |base, head| {
+        is_live(head) && head.strength >= base.strength
+    });
     pair_by(&mut base_left, &mut head_left, &mut pairs, |_, _| true);
     for (base, head) in pairs {
         out.extend(changed(file, &name, base, head));

@@ -92,6 +92,7 @@ impl Reader<'_> {
             _ => false,
         };
         is_skip.then(|| match before {
+            "." if owner == "mark" => format!("pytest.mark.{word}"),
             "." => format!("{owner}.{word}"),
             _ => word.to_owned(),
         })

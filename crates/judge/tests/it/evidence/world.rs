@@ -24,9 +24,9 @@ impl TreeView for Tree {
 /// Files from one text: `== path` starts each.
 pub(crate) fn tree(text: &str) -> Tree {
     let mut files = BTreeMap::new();
-    for part in text.split("== ").skip(1) {
+    for part in format!("\n{text}").split("\n== ").skip(1) {
         let (path, content) = part.split_once('\n').unwrap_or((part, ""));
-        files.insert(path.trim().to_owned(), content.to_owned());
+        files.insert(path.trim().to_owned(), format!("{}\n", content.trim_end()));
     }
     Tree(files)
 }
