@@ -1,0 +1,3 @@
+//! Judging, against real tools.
+
+mod results;
