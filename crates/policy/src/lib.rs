@@ -9,10 +9,15 @@ mod unicode;
 pub mod untrusted;
 
 pub use change::{
-    ALWAYS_PROTECTED, Change, ChangedPath, DiffLimits, FileMode, InvalidPattern, Protected, Rule,
-    Violation, check_change,
+    ALWAYS_PROTECTED, Change, ChangedPath, DiffLimits, FileMode, InvalidPattern, PatternList,
+    Protected, Rule, Violation, check_change,
 };
-pub use config::{CommandSpec, Config, ConfigErrors, Language};
-pub use detect::{Detected, TreeView, detect};
+pub use config::{
+    BuilderBudget, BuilderConfig, CommandSpec, Config, ConfigError, ConfigErrors, Evidence,
+    Language, Network, Protect, ProtectPolicy, RegistryName, VerifierConfig,
+};
+pub use detect::{
+    Detected, Runner, TreeView, detect, detect_without_setup, manifests_and_locks, runner_of,
+};
 pub use redact::{Redact, redact};
 pub use untrusted::{Fenced, Untrusted, fence, strip_hidden};

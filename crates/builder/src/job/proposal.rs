@@ -49,14 +49,21 @@ pub(crate) fn check(
         return Err(Ending::needs_human("no_change", "I ended without a change."));
     }
     let paths: Vec<ChangedPath> = changes.changes.iter().map(changed_path).collect();
-    check_change(&paths, limits, protected).map_err(|violations| {
-        let list: Vec<String> = violations.iter().map(ToString::to_string).collect();
-        Ending::needs_human(
-            "refused_change",
-            "I have a change that passes, but it is not one that I may propose:",
-        )
-        .quoting(list.join("\n"))
-    })
+    let Err(violations) = check_change(&paths, limits, protected) else { return Ok(()) };
+    // A warning is for whoever reviews: the check run of the pull request has it.
+    let refusals: Vec<String> = violations
+        .iter()
+        .filter(|violation| !violation.only_warns)
+        .map(ToString::to_string)
+        .collect();
+    if refusals.is_empty() {
+        return Ok(());
+    }
+    let ending = Ending::needs_human(
+        "refused_change",
+        "I have a change that passes, but it is not one that I may propose:",
+    );
+    Err(ending.quoting(refusals.join("\n")))
 }
 
 /// The effect.

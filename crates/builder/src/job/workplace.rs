@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use booty_events::{IssueNumber, v1::BaseChosen};
-use booty_policy::{CommandSpec, Config, TreeView, detect};
+use booty_policy::{CommandSpec, Config, TreeView, detect_without_setup};
 use booty_workspace::{Checkout, Remote, Want};
 use tokio_util::sync::CancellationToken;
 
@@ -127,9 +127,10 @@ fn detected(source: &Checkout) -> Result<Config, Stop> {
     let tree = Tree::open(source.work_tree())
         .map_err(|error| Stop::away(format!("the checkout can't be read: {error}")))?;
     let view = View { tree, source };
-    let found = detect(&view);
+    // The sandbox of a job has no network, so that what a setup would install must be there.
+    let found = detect_without_setup(&view);
     if let Some(found) = &found {
-        tracing::info!(event = "commands_detected", why = found.why);
+        tracing::info!(event = "commands_detected", what = found.what);
     }
     Ok(match found {
         Some(found) => Config {

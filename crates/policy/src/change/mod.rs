@@ -4,10 +4,11 @@ mod path;
 mod protected;
 mod violation;
 
-pub use protected::{ALWAYS_PROTECTED, InvalidPattern, Protected};
+pub use protected::{ALWAYS_PROTECTED, InvalidPattern, PatternList, Protected};
 pub use violation::{Rule, Violation};
 
 use path::{link_target, normal_path};
+use protected::Match;
 
 /// A file's mode, as Git knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,19 +103,30 @@ impl Default for DiffLimits {
 /// Above this nobody reads on.
 const MAX_VIOLATIONS: usize = 100;
 
-/// Judges a change. All violations are listed, at most 100.
+/// Judges a change. All violations are listed, at most 100, with those first that refuse it. A change
+/// that has none but warnings (`Violation::only_warns`) is an `Err` all the same, so that nobody
+/// overlooks them.
 pub fn check_change(
     paths: &[ChangedPath],
     limits: &DiffLimits,
     protected: &Protected,
 ) -> Result<(), Vec<Violation>> {
     let mut violations = check_totals(paths, limits);
+    let mut warnings = Vec::new();
     for path in paths {
+        // However many warnings there are, what refuses the change is found.
         if violations.len() >= MAX_VIOLATIONS {
             break;
         }
-        check_path(path, limits, protected, &mut violations);
+        for violation in check_path(path, limits, protected) {
+            match violation.only_warns {
+                false => violations.push(violation),
+                true if warnings.len() < MAX_VIOLATIONS => warnings.push(violation),
+                true => {}
+            }
+        }
     }
+    violations.append(&mut warnings);
     violations.truncate(MAX_VIOLATIONS);
     if violations.is_empty() { Ok(()) } else { Err(violations) }
 }
@@ -129,46 +141,42 @@ fn check_totals(paths: &[ChangedPath], limits: &DiffLimits) -> Vec<Violation> {
     totals
         .into_iter()
         .filter(|(_, found, limit)| found > limit)
-        .map(|(what, found, limit)| Violation {
-            path: None,
-            rule: Rule::TooMany { what, found, limit },
-        })
+        .map(|(what, found, limit)| Violation::whole(Rule::TooMany { what, found, limit }))
         .collect()
 }
 
-fn check_path(
-    changed: &ChangedPath,
-    limits: &DiffLimits,
-    protected: &Protected,
-    violations: &mut Vec<Violation>,
-) {
-    let mut report = |path: &[u8], rule| violations.push(Violation::at(path, rule));
+fn check_path(changed: &ChangedPath, limits: &DiffLimits, protected: &Protected) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    let mut report = |path: &[u8], rule, only_warns| {
+        violations.push(Violation::at(path, rule, only_warns));
+    };
     let mut names = vec![&changed.path];
     if let Change::Renamed { from } = &changed.change {
         names.push(from);
     }
     for name in names {
         match normal_path(name) {
-            Err(why) => report(name, Rule::Unsafe(why)),
+            Err(why) => report(name, Rule::Unsafe(why), false),
             Ok(normal) => {
-                if let Some(pattern) = protected.pattern_for(&normal) {
-                    report(name, Rule::Protected(pattern.to_owned()));
+                if let Some(Match { pattern, list, only_warns }) = protected.pattern_for(&normal) {
+                    report(name, Rule::Protected { pattern: pattern.to_owned(), list }, only_warns);
                 }
             }
         }
     }
     if let Some(rule) = mode_rule(changed, limits) {
-        report(&changed.path, rule);
+        report(&changed.path, rule, false);
     }
     if changed.binary && !limits.binaries {
-        report(&changed.path, Rule::Binary);
+        report(&changed.path, Rule::Binary, false);
     }
     if changed.new_mode == Some(FileMode::Symlink) || changed.symlink_target.is_some() {
         let target = changed.symlink_target.as_deref().unwrap_or_default();
-        if let Some(rule) = link_rule(&changed.path, target, protected) {
-            report(&changed.path, rule);
+        if let Some((rule, only_warns)) = link_rule(&changed.path, target, protected) {
+            report(&changed.path, rule, only_warns);
         }
     }
+    violations
 }
 
 fn mode_rule(changed: &ChangedPath, limits: &DiffLimits) -> Option<Rule> {
@@ -187,10 +195,11 @@ fn mode_rule(changed: &ChangedPath, limits: &DiffLimits) -> Option<Rule> {
     (changes_mode && !limits.modes).then_some(Rule::Mode)
 }
 
-/// A link must stay in the tree, and neither lead to a protected path nor through one.
-fn link_rule(link: &[u8], target: &[u8], protected: &Protected) -> Option<Rule> {
+/// A link must stay in the tree, and neither lead to a protected path nor through one. With the rule
+/// comes whether it is only said.
+fn link_rule(link: &[u8], target: &[u8], protected: &Protected) -> Option<(Rule, bool)> {
     let lead = match link_target(link, target) {
-        Err(why) => return Some(Rule::Unsafe(why)),
+        Err(why) => return Some((Rule::Unsafe(why), false)),
         Ok(None) => return None,
         Ok(Some(lead)) => lead,
     };
@@ -203,20 +212,28 @@ fn link_rule(link: &[u8], target: &[u8], protected: &Protected) -> Option<Rule> 
             }
             way
         });
+    let mut warning = None;
     for path in [lead, through] {
         if path.is_empty() {
             continue;
         }
         match normal_path(&path) {
-            Err(why) => return Some(Rule::LinkTo(why.to_owned())),
+            Err(why) => return Some((Rule::LinkTo { why: why.to_owned(), list: None }, false)),
             Ok(normal) => {
-                if let Some(pattern) = protected.pattern_for(&normal) {
-                    return Some(Rule::LinkTo(format!("is protected by `{pattern}`")));
+                let Some(Match { pattern, list, only_warns }) = protected.pattern_for(&normal)
+                else {
+                    continue;
+                };
+                let why = format!("is protected by `{pattern}`");
+                let rule = Rule::LinkTo { why, list: Some(list) };
+                if !only_warns {
+                    return Some((rule, false));
                 }
+                warning = Some((rule, true));
             }
         }
     }
-    None
+    warning
 }
 
 #[cfg(test)]

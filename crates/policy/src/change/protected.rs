@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
 use super::path::NormalPath;
-use crate::unicode::fold;
+use crate::{config::ProtectPolicy, unicode::fold};
 
 /// Booty's own list; a repository can add to it, not take from it. What is in it is either run by
 /// someone with more rights than the change's author, or tells people, GitHub or agents what to do.
@@ -73,6 +73,26 @@ pub struct Protected {
     /// The pattern, as it was written, of each glob in the set.
     written: Vec<String>,
     with_always: bool,
+    /// What becomes of a change that touches one of the set.
+    policy: ProtectPolicy,
+}
+
+/// A pattern that protects a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Match<'a> {
+    pub(crate) pattern: &'a str,
+    pub(crate) list: PatternList,
+    /// Whether touching it is only said.
+    pub(crate) only_warns: bool,
+}
+
+/// Whose pattern it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PatternList {
+    /// Of Booty's own list, which always refuses.
+    Booty,
+    /// Of the repository's `protect`.
+    Repository,
 }
 
 impl Protected {
@@ -88,14 +108,28 @@ impl Protected {
         compile(patterns).map(|set| Self { with_always: true, ..set })
     }
 
-    /// The pattern that protects a path.
-    pub(crate) fn pattern_for(&self, path: &NormalPath) -> Option<&str> {
-        let own = [&path.normal, &path.folded].into_iter().find_map(|form| {
+    /// The same paths, with what becomes of a change that touches one of the repository's own.
+    pub fn policy(self, policy: ProtectPolicy) -> Self {
+        Self { policy, ..self }
+    }
+
+    /// The pattern that protects a path. Booty's own list comes first: what it refuses, the
+    /// repository cannot turn into a warning.
+    pub(crate) fn pattern_for(&self, path: &NormalPath) -> Option<Match<'_>> {
+        let always = if self.with_always { ALWAYS.first(path) } else { None };
+        if let Some(pattern) = always {
+            return Some(Match { pattern, list: PatternList::Booty, only_warns: false });
+        }
+        let only_warns = self.policy == ProtectPolicy::Warn;
+        self.first(path).map(|pattern| Match { pattern, list: PatternList::Repository, only_warns })
+    }
+
+    /// The first pattern of this set alone.
+    fn first(&self, path: &NormalPath) -> Option<&str> {
+        [&path.normal, &path.folded].into_iter().find_map(|form| {
             let first = self.set.matches(form).into_iter().next()?;
             self.written.get(first).map(String::as_str)
-        });
-        let always = || if self.with_always { ALWAYS.pattern_for(path) } else { None };
-        own.or_else(always)
+        })
     }
 }
 
@@ -122,7 +156,7 @@ fn compile(patterns: &[String]) -> Result<Protected, InvalidPattern> {
         pattern: patterns.join("`, `"),
         why: error.kind().to_string(),
     })?;
-    Ok(Protected { set, written, with_always: false })
+    Ok(Protected { set, written, ..Protected::default() })
 }
 
 /// What one pattern protects: itself and all below it.

@@ -2,18 +2,28 @@
 
 use std::fmt;
 
-use super::FileMode;
+use super::{FileMode, PatternList};
 use crate::unicode::is_hidden;
 
 /// Which rule a path breaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rule {
     /// It matches this protected pattern.
-    Protected(String),
+    Protected {
+        /// As it was written.
+        pattern: String,
+        /// Whose it is.
+        list: PatternList,
+    },
     /// No tree may have it: why, as the rest of a sentence.
     Unsafe(&'static str),
-    /// It is a link to what no change may touch: why, as the rest of a sentence.
-    LinkTo(String),
+    /// It is a link to what no change may touch.
+    LinkTo {
+        /// Why, as the rest of a sentence.
+        why: String,
+        /// Whose pattern it is, when one protects the target.
+        list: Option<PatternList>,
+    },
     /// It is or was something that Booty does not change.
     Kind(FileMode),
     /// Its mode changes.
@@ -36,13 +46,48 @@ pub enum Rule {
 pub struct Violation {
     /// The path, made printable and short; none when the whole change is meant.
     pub path: Option<String>,
+    /// The same path byte for byte, for whoever has to find the file.
+    pub raw_path: Option<Vec<u8>>,
     /// Which rule it breaks.
     pub rule: Rule,
+    /// Whether the repository wants this to be said and no more (`protect.policy: warn`).
+    pub only_warns: bool,
 }
 
 impl Violation {
-    pub(crate) fn at(path: &[u8], rule: Rule) -> Self {
-        Self { path: Some(printable(path)), rule }
+    pub(crate) fn at(path: &[u8], rule: Rule, only_warns: bool) -> Self {
+        Self { path: Some(printable(path)), raw_path: Some(path.to_vec()), rule, only_warns }
+    }
+
+    pub(crate) fn whole(rule: Rule) -> Self {
+        Self { path: None, raw_path: None, rule, only_warns: false }
+    }
+
+    /// The rule in one word, which stays the same when its text is made better.
+    pub fn word(&self) -> &'static str {
+        match &self.rule {
+            Rule::Protected { .. } => "protected",
+            Rule::Unsafe(_) => "unsafe_path",
+            Rule::LinkTo { .. } => "link",
+            Rule::Kind(FileMode::Submodule) => "submodule",
+            Rule::Kind(_) => "special_file",
+            Rule::Mode => "mode",
+            Rule::Binary => "binary",
+            Rule::TooMany { what, .. } => match *what {
+                "files" => "too_many_files",
+                "lines" => "too_many_lines",
+                _ => "too_many_bytes",
+            },
+        }
+    }
+
+    /// Whose pattern protects the path, or what the link leads to, when that is the rule.
+    pub fn pattern_list(&self) -> Option<PatternList> {
+        match &self.rule {
+            Rule::Protected { list, .. } => Some(*list),
+            Rule::LinkTo { list, .. } => *list,
+            _ => None,
+        }
     }
 }
 
@@ -52,9 +97,9 @@ impl fmt::Display for Violation {
             write!(f, "{path} ")?;
         }
         match &self.rule {
-            Rule::Protected(pattern) => write!(f, "is protected by `{pattern}`"),
+            Rule::Protected { pattern, .. } => write!(f, "is protected by `{pattern}`"),
             Rule::Unsafe(why) => f.write_str(why),
-            Rule::LinkTo(why) => write!(f, "is a link to what {why}"),
+            Rule::LinkTo { why, .. } => write!(f, "is a link to what {why}"),
             Rule::Kind(FileMode::Submodule) => {
                 f.write_str("is a submodule, which no change may touch")
             }

@@ -1,63 +1,24 @@
 //! `.booty.yml`, version 1.
 
+mod bounds;
+mod error;
 mod node;
+mod read;
 mod reader;
+mod words;
 
-use std::{collections::BTreeMap, fmt, ops::RangeInclusive, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use serde_saphyr::Location;
 
 use crate::change::{DiffLimits, Protected};
-use node::{Node, Placed};
-use reader::{Reader, quoted};
+use reader::Reader;
+
+pub use error::{ConfigError, ConfigErrors};
+pub use words::{Evidence, Language, ProtectPolicy, RegistryName};
 
 /// A configuration is a page, not a book.
 pub const MAX_FILE_BYTES: usize = 64 * 1024;
-
-/// A command below a second is no command; one above an hour holds a worker too long.
-const TIMEOUT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3_600);
-const COMMAND_BYTES: RangeInclusive<usize> = 1..=4_096;
-const MAX_VARIABLES: usize = 50;
-const MAX_PATTERNS: usize = 200;
-const FILES: RangeInclusive<u64> = 1..=500;
-const LINES: RangeInclusive<u64> = 1..=50_000;
-/// What forge can put into one effect.
-const BYTES: RangeInclusive<u64> = 1_024..=16 * 1024 * 1024;
-const ROUNDS: RangeInclusive<u64> = 1..=10;
-
-/// A language that Booty knows the tools of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Language {
-    /// `python`
-    Python,
-    /// `rust`
-    Rust,
-    /// `node`
-    Node,
-    /// `go`
-    Go,
-}
-
-impl Language {
-    const ALL: [(&str, Self); 4] =
-        [("python", Self::Python), ("rust", Self::Rust), ("node", Self::Node), ("go", Self::Go)];
-
-    /// As it is written in `.booty.yml`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Python => "python",
-            Self::Rust => "rust",
-            Self::Node => "node",
-            Self::Go => "go",
-        }
-    }
-}
-
-impl fmt::Display for Language {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
 
 /// One command of the repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,16 +59,58 @@ pub struct Config {
     /// How large a change may be.
     pub limits: DiffLimits,
     /// Paths that no change may touch, besides Booty's own list.
-    pub protect: Vec<String>,
+    pub protect: Protect,
+    /// What the setup command may reach.
+    pub network: Network,
     /// How the builder works here.
     pub builder: BuilderConfig,
+    /// How pull requests are judged here.
+    pub verifier: VerifierConfig,
+}
+
+/// A repository's own protected paths.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Protect {
+    /// Written as in a `.gitignore`.
+    pub patterns: Vec<String>,
+    /// What becomes of a change that touches one. It rules these patterns only, never Booty's own.
+    pub policy: ProtectPolicy,
+}
+
+/// What the setup command may reach. All other commands reach nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Network {
+    /// The file says nothing: the registry of the repository's language.
+    #[default]
+    OfLanguage,
+    /// Nothing.
+    None,
+    /// These kinds of registries.
+    Registries(Vec<RegistryName>),
+}
+
+impl Network {
+    /// The kinds of registries that setup may reach, where the language, named or detected, is this.
+    pub fn registries(&self, language: Option<Language>) -> Vec<RegistryName> {
+        match self {
+            Self::OfLanguage => language.map(RegistryName::of).into_iter().collect(),
+            Self::None => Vec::new(),
+            Self::Registries(names) => names.clone(),
+        }
+    }
 }
 
 /// How the builder works in a repository.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct BuilderConfig {
     /// Attempts of the model, the first one included.
     pub rounds: u32,
+    /// What one job may cost.
+    pub budget: BuilderBudget,
+    /// Whether the model is asked for tests of what it changes.
+    pub generate_tests: bool,
+    /// Whether a draft of Booty's own is marked ready when its check succeeds.
+    pub promote: bool,
 }
 
 impl BuilderConfig {
@@ -117,7 +120,56 @@ impl BuilderConfig {
 
 impl Default for BuilderConfig {
     fn default() -> Self {
-        Self { rounds: Self::ROUNDS }
+        Self {
+            rounds: Self::ROUNDS,
+            budget: BuilderBudget::default(),
+            generate_tests: true,
+            promote: true,
+        }
+    }
+}
+
+/// What one job of the builder may cost; the operator's limits when none.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct BuilderBudget {
+    /// Tokens read and written together.
+    pub tokens: Option<u64>,
+    /// US dollars.
+    pub cost_usd: Option<f64>,
+    /// From the first to the last step.
+    pub wall: Option<Duration>,
+}
+
+/// How pull requests are judged in a repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifierConfig {
+    /// How often a failed test is run again before it counts as failed.
+    pub flaky_retries: u32,
+    /// How much is asked of the tests themselves.
+    pub evidence: Evidence,
+    /// How long the gathering of evidence may take.
+    pub evidence_budget: Duration,
+    /// The label by which someone with write access waives limits and protected paths.
+    pub waiver_label: String,
+}
+
+impl VerifierConfig {
+    /// Most flaky tests pass within two more runs.
+    pub const FLAKY_RETRIES: u32 = 2;
+    /// As long again as most test suites take.
+    pub const EVIDENCE_BUDGET: Duration = Duration::from_secs(600);
+    /// A label of Booty's own, so that none of the repository's gets a meaning by accident.
+    pub const WAIVER_LABEL: &str = "booty:waiver";
+}
+
+impl Default for VerifierConfig {
+    fn default() -> Self {
+        Self {
+            flaky_retries: Self::FLAKY_RETRIES,
+            evidence: Evidence::default(),
+            evidence_budget: Self::EVIDENCE_BUDGET,
+            waiver_label: Self::WAIVER_LABEL.to_owned(),
+        }
     }
 }
 
@@ -144,7 +196,7 @@ impl Config {
         }
         let root = node::read(text).map_err(|error| ConfigErrors { errors: vec![error] })?;
         let mut reader = Reader::default();
-        let config = read_config(&mut reader, &root);
+        let config = read::config(&mut reader, &root);
         let mut errors = reader.errors;
         errors.sort_by_key(|error| (error.line, error.column));
         if errors.is_empty() { Ok(config) } else { Err(ConfigErrors { errors }) }
@@ -153,165 +205,10 @@ impl Config {
     /// Booty's protected paths and the repository's own.
     pub fn protected(&self) -> Protected {
         // They were compiled once when they were read. Made by hand and wrong, our own list remains.
-        Protected::with(&self.protect).unwrap_or_else(|_| Protected::always())
+        Protected::with(&self.protect.patterns)
+            .map_or_else(|_| Protected::always(), |protected| protected.policy(self.protect.policy))
     }
 }
-
-fn read_config(reader: &mut Reader, root: &Placed) -> Config {
-    let mut config = Config::default();
-    let Some(mut map) = reader.map("", root) else { return config };
-    match map.take("version") {
-        Some(at) if at.value == Node::Integer(1) => {}
-        Some(at) => reader.error(at, "`version` must be 1, the only one there is"),
-        None => reader.error(root, "`version` is missing; write `version: 1`"),
-    }
-    if let Some(at) = map.take("language") {
-        config.language = read_language(reader, at);
-    }
-    for (key, command) in
-        [("setup", &mut config.setup), ("check", &mut config.check), ("test", &mut config.test)]
-    {
-        *command = map.take(key).and_then(|at| read_command(reader, key, at));
-    }
-    if let Some(at) = map.take("limits") {
-        read_limits(reader, at, &mut config.limits);
-    }
-    if let Some(at) = map.take("protect") {
-        for (pattern, place) in reader.texts("protect", at, MAX_PATTERNS) {
-            match Protected::with(std::slice::from_ref(&pattern)) {
-                Ok(_) => config.protect.push(pattern),
-                Err(error) => reader.error(place, format!("`protect`: {error}")),
-            }
-        }
-    }
-    if let Some(mut builder) = map.take("builder").and_then(|at| reader.map("builder", at)) {
-        if let Some(rounds) =
-            builder.take("rounds").and_then(|at| reader.number("builder.rounds", at, ROUNDS))
-        {
-            config.builder.rounds = u32::try_from(rounds).unwrap_or(BuilderConfig::ROUNDS);
-        }
-        reader.finish(builder);
-    }
-    reader.finish(map);
-    config
-}
-
-fn read_language(reader: &mut Reader, at: &Placed) -> Option<Language> {
-    let name = reader.text("language", at, 1..=40)?;
-    let found = Language::ALL.into_iter().find(|(known, _)| *known == name);
-    if found.is_none() {
-        let known = Language::ALL.map(|(known, _)| known);
-        reader.error(at, format!("`language` must be one of {}", quoted(&known)));
-    }
-    found.map(|(_, language)| language)
-}
-
-/// A command is a text, or a mapping with `command` in it.
-fn read_command(reader: &mut Reader, name: &str, at: &Placed) -> Option<CommandSpec> {
-    if !matches!(at.value, Node::Map(_)) {
-        return reader.text(name, at, COMMAND_BYTES).map(CommandSpec::new);
-    }
-    let mut map = reader.map(name, at)?;
-    let mut spec = CommandSpec::new("");
-    let command_name = map.name("command");
-    match map.take("command") {
-        Some(at) => {
-            spec.command = reader.text(&command_name, at, COMMAND_BYTES).unwrap_or_default()
-        }
-        None => reader.error(at, format!("`{command_name}` is missing")),
-    }
-    if let Some(at) = map.take("timeout") {
-        spec.timeout = reader.duration(&map.name("timeout"), at, TIMEOUT);
-    }
-    if let Some(at) = map.take("directory") {
-        spec.directory = read_directory(reader, &map.name("directory"), at).unwrap_or_default();
-    }
-    if let Some(at) = map.take("env") {
-        spec.env = reader.variables(&map.name("env"), at, MAX_VARIABLES);
-    }
-    reader.finish(map);
-    Some(spec)
-}
-
-fn read_directory(reader: &mut Reader, name: &str, at: &Placed) -> Option<String> {
-    let text = reader.text(name, at, 1..=1_000)?;
-    let parts: Vec<&str> = text.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
-    if text.starts_with('/') || text.contains('\\') || parts.contains(&"..") {
-        reader
-            .error(at, format!("`{name}` must be a path in the repository, relative to its root"));
-        return None;
-    }
-    Some(parts.join("/"))
-}
-
-fn read_limits(reader: &mut Reader, at: &Placed, limits: &mut DiffLimits) {
-    let Some(mut map) = reader.map("limits", at) else { return };
-    let numbers = [
-        ("files", FILES, &mut limits.files),
-        ("lines", LINES, &mut limits.lines),
-        ("bytes", BYTES, &mut limits.bytes),
-    ];
-    for (key, range, limit) in numbers {
-        let name = map.name(key);
-        if let Some(number) = map.take(key).and_then(|at| reader.number(&name, at, range)) {
-            *limit = number;
-        }
-    }
-    for (key, allowed) in [("binaries", &mut limits.binaries), ("modes", &mut limits.modes)] {
-        let name = map.name(key);
-        if let Some(value) = map.take(key).and_then(|at| reader.boolean(&name, at)) {
-            *allowed = value;
-        }
-    }
-    reader.finish(map);
-}
-
-/// All that is wrong with a `.booty.yml`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConfigErrors {
-    /// In the order of the file.
-    pub errors: Vec<ConfigError>,
-}
-
-/// One thing that is wrong with a `.booty.yml`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConfigError {
-    /// From 1; 0 when the whole file is meant.
-    pub line: u64,
-    /// From 1; 0 when the whole file is meant.
-    pub column: u64,
-    /// What is wrong and what to write.
-    pub message: String,
-}
-
-impl ConfigError {
-    pub(crate) fn at(place: Location, message: String) -> Self {
-        Self { line: place.line(), column: place.column(), message }
-    }
-}
-
-impl fmt::Display for ConfigErrors {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (n, error) in self.errors.iter().enumerate() {
-            if n > 0 {
-                f.write_str("\n")?;
-            }
-            write!(f, "{error}")?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.line {
-            0 => write!(f, "{}: {}", Config::FILE_NAME, self.message),
-            line => write!(f, "{}:{line}:{}: {}", Config::FILE_NAME, self.column, self.message),
-        }
-    }
-}
-
-impl std::error::Error for ConfigErrors {}
 
 #[cfg(test)]
 mod tests;

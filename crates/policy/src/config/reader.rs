@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
 
 use super::{
     ConfigError,
+    bounds::{TEXT_BYTES, VARIABLE_BYTES},
     node::{Node, Placed},
+    words::Word,
 };
 
 /// More are the same mistake again and again.
@@ -124,6 +126,45 @@ impl Reader {
         }
     }
 
+    /// A number with or without decimals.
+    pub(crate) fn decimal(
+        &mut self,
+        name: &str,
+        at: &Placed,
+        range: RangeInclusive<f64>,
+    ) -> Option<f64> {
+        let number = match at.value {
+            // Above 2^53 it is out of any range of ours, exact or not.
+            Node::Integer(number) => number as f64,
+            Node::Float(number) => number,
+            _ => return self.expected(name, "a number", at),
+        };
+        if range.contains(&number) {
+            return Some(number);
+        }
+        let (least, most) = (range.start(), range.end());
+        self.error(at, format!("`{name}` must be {least} to {most}, not {number}"));
+        None
+    }
+
+    /// One of the words of a kind.
+    pub(crate) fn word<W: Word>(&mut self, name: &str, at: &Placed) -> Option<W> {
+        let known: Vec<&str> = W::ALL.iter().map(|(word, _)| *word).collect();
+        let Node::Text(text) = &at.value else {
+            return self.expected(name, &format!("one of {}", quoted(&known)), at);
+        };
+        let found = W::ALL.iter().find(|(word, _)| word == text).map(|(_, found)| *found);
+        if found.is_none() {
+            self.error(at, format!("`{name}` must be one of {}", quoted(&known)));
+        }
+        found
+    }
+
+    /// A list of such words; one alone is a list of one.
+    pub(crate) fn words<W: Word>(&mut self, name: &str, at: &Placed, most: usize) -> Vec<W> {
+        self.items(name, at, most).into_iter().filter_map(|item| self.word(name, item)).collect()
+    }
+
     pub(crate) fn duration(
         &mut self,
         name: &str,
@@ -164,6 +205,13 @@ impl Reader {
         at: &'a Placed,
         most: usize,
     ) -> Vec<(String, &'a Placed)> {
+        self.items(name, at, most)
+            .into_iter()
+            .filter_map(|item| Some((self.text(name, item, TEXT_BYTES)?, item)))
+            .collect()
+    }
+
+    fn items<'a>(&mut self, name: &str, at: &'a Placed, most: usize) -> Vec<&'a Placed> {
         let items: Vec<&Placed> = match &at.value {
             Node::List(items) => items.iter().collect(),
             Node::Text(_) => vec![at],
@@ -180,9 +228,6 @@ impl Reader {
             return Vec::new();
         }
         items
-            .into_iter()
-            .filter_map(|item| Some((self.text(name, item, 1..=1_000)?, item)))
-            .collect()
     }
 
     /// Names of environment variables and their values.
@@ -209,7 +254,7 @@ impl Reader {
                     place,
                     format!("`{name}.{key}` is not the name of a variable (A-Z a-z 0-9 _)"),
                 );
-            } else if let Some(value) = self.text(&format!("{name}.{key}"), value, 0..=4_096) {
+            } else if let Some(value) = self.text(&format!("{name}.{key}"), value, VARIABLE_BYTES) {
                 variables.insert(key.to_owned(), value);
             }
         }
@@ -224,6 +269,18 @@ impl<'a> Map<'a> {
         let index = self.entries.iter().position(|(name, _, _)| *name == key)?;
         let (_, _, value) = self.entries.remove(index);
         (value.value != Node::Null).then_some(value)
+    }
+
+    /// Takes out keys that people expect here and that can't be, each with the reason.
+    pub(crate) fn refuse(&mut self, reader: &mut Reader, keys: &[&str], why: &str) {
+        let prefix = &self.prefix;
+        self.entries.retain(|(key, at, _)| {
+            let is_refused = keys.contains(key);
+            if is_refused {
+                reader.error(at, format!("`{prefix}{key}` is no key; {why}"));
+            }
+            !is_refused
+        });
     }
 
     /// The key's name in errors.

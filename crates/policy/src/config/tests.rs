@@ -30,7 +30,7 @@ fn a_whole_file() {
         config.limits,
         DiffLimits { files: 5, lines: 100, bytes: 4096, binaries: true, modes: true }
     );
-    assert_eq!(config.protect, ["migrations/", "*.lock"]);
+    assert_eq!(config.protect.patterns, ["migrations/", "*.lock"]);
     assert_eq!(config.builder.rounds, 5);
 }
 

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::{Detected, Paths, TreeView, command, split};
+use super::{Found, Paths, Runner, TreeView, command, is_plain, pip, split};
 use crate::config::{CommandSpec, Language};
 
 /// Compiled files go where they are no part of a change.
 const ENV: [(&str, &str); 1] = [("PYTHONPYCACHEPREFIX", "/tmp/pycache")];
 const CHECK: &str =
-    r"python3 -m compileall -q -x '(^|/)(\.[^./][^/]*|node_modules|venv|fixtures|testdata)/' .";
+    r"-m compileall -q -x '(^|/)(\.[^./][^/]*|node_modules|venv|fixtures|testdata)/' .";
 const PROJECT_FILES: [&str; 7] = [
     "pyproject.toml",
     "setup.py",
@@ -21,22 +21,29 @@ const PROJECT_FILES: [&str; 7] = [
 /// With more roots than these, what the right command is must be said by the repository.
 const MAX_TEST_ROOTS: usize = 5;
 
-pub(super) fn detect(tree: &impl TreeView, paths: &Paths) -> Option<Detected> {
+pub(super) fn detect(tree: &dyn TreeView, paths: &Paths, with_setup: bool) -> Option<Found> {
     let project = PROJECT_FILES.into_iter().find(|file| paths.has(file));
     if !paths.iter().any(|path| path.ends_with(".py")) {
         return None;
     }
     let seen = project.unwrap_or("Python files");
-    let (test, why) = match wants_pytest(tree, paths) {
+    let (runner, why) = match wants_pytest(tree, paths) {
         // The name alone: folders are called as their authors like.
-        Some(file) => (Some(pytest(paths)), format!("{} names pytest", split(&file).1)),
-        None => (unittest(paths), format!("{seen} but nothing names pytest")),
+        Some(file) => (Runner::Pytest, format!("{} names pytest", split(&file).1)),
+        None => (Runner::Unittest, format!("{seen} but nothing names pytest")),
     };
-    Some(Detected { language: Language::Python, check: Some(command(CHECK, &ENV)), test, why })
+    let setup = pip::setup(tree, paths, runner).filter(|_| with_setup);
+    let python = if setup.is_some() { pip::PYTHON } else { "python3" };
+    let test = match runner {
+        Runner::Pytest => Some(pytest(python, paths)),
+        _ => unittest(python, paths),
+    };
+    let check = Some(command(format!("{python} {CHECK}"), &ENV));
+    Some(Found { language: Language::Python, setup, check, test, runner, why })
 }
 
 /// The file that asks for pytest.
-fn wants_pytest(tree: &impl TreeView, paths: &Paths) -> Option<String> {
+fn wants_pytest(tree: &dyn TreeView, paths: &Paths) -> Option<String> {
     if let Some(path) =
         paths.iter().find(|path| matches!(split(path).1, "conftest.py" | "pytest.ini"))
     {
@@ -48,6 +55,7 @@ fn wants_pytest(tree: &impl TreeView, paths: &Paths) -> Option<String> {
             || name.ends_with("requirements.txt")
             || name == "Pipfile";
         (folder.is_empty() || folder == "requirements")
+            && is_plain(name)
             && (lists || matches!(name, "pyproject.toml" | "setup.cfg" | "tox.ini" | "setup.py"))
     };
     let names_pytest = |path: &&str| {
@@ -59,13 +67,14 @@ fn wants_pytest(tree: &impl TreeView, paths: &Paths) -> Option<String> {
     paths.iter().filter(is_listed).find(names_pytest).map(str::to_owned)
 }
 
-fn pytest(paths: &Paths) -> CommandSpec {
-    with_source_folder(command("python3 -m pytest -q -p no:cacheprovider", &ENV), paths)
+fn pytest(python: &str, paths: &Paths) -> CommandSpec {
+    let script = format!("{python} -m pytest -q -p no:cacheprovider");
+    with_source_folder(command(script, &ENV), paths)
 }
 
 /// One discovery for each folder that tests are below. Discovery only goes into packages, so a
 /// folder of tests that is none is a start of its own.
-fn unittest(paths: &Paths) -> Option<CommandSpec> {
+fn unittest(python: &str, paths: &Paths) -> Option<CommandSpec> {
     let is_test = |path: &&str| {
         let name = split(path).1;
         name.starts_with("test") && name.ends_with(".py")
@@ -91,8 +100,8 @@ fn unittest(paths: &Paths) -> Option<CommandSpec> {
     let commands: Vec<String> = starts
         .iter()
         .map(|start| match *start {
-            "" => "python3 -m unittest discover -v".to_owned(),
-            start => format!("python3 -m unittest discover -v -s ./{start}"),
+            "" => format!("{python} -m unittest discover -v"),
+            start => format!("{python} -m unittest discover -v -s ./{start}"),
         })
         .collect();
     Some(with_source_folder(command(commands.join(" && "), &ENV), paths))
