@@ -56,8 +56,73 @@ pub struct Results {
     pub source: Source,
     /// Every test that was spoken of, in the runner's order.
     pub cases: Vec<TestCase>,
-    /// Whether the report is whole: it was written to its end, and its own totals fit its cases.
+    /// Whether the report is whole: it was written to its end, every test that ran is among the
+    /// cases, and its own totals fit them. What is printed for people often names only what failed:
+    /// such a report is not whole, and `totals` has its counts.
     pub is_whole: bool,
+    /// What the runner itself counted, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub totals: Option<Totals>,
+}
+
+/// How many tests a runner says that it had.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// See [`Outcome::Passed`].
+    pub passed: u64,
+    /// See [`Outcome::Failed`].
+    pub failed: u64,
+    /// See [`Outcome::Errored`].
+    pub errored: u64,
+    /// See [`Outcome::Skipped`].
+    pub skipped: u64,
+}
+
+impl Totals {
+    /// What was counted in these cases.
+    pub fn of(cases: &[TestCase]) -> Self {
+        Self::of_outcomes(cases.iter().map(|case| case.outcome))
+    }
+
+    /// How often each outcome is there.
+    pub fn of_outcomes(outcomes: impl IntoIterator<Item = Outcome>) -> Self {
+        let mut totals = Self::default();
+        for outcome in outcomes {
+            *totals.of_outcome(outcome) += 1;
+        }
+        totals
+    }
+
+    /// All of them.
+    pub fn all(self) -> u64 {
+        self.bad().saturating_add(self.passed).saturating_add(self.skipped)
+    }
+
+    /// Those that speak against the tree.
+    pub fn bad(self) -> u64 {
+        self.failed.saturating_add(self.errored)
+    }
+
+    /// The count of one outcome.
+    pub fn of_outcome(&mut self, outcome: Outcome) -> &mut u64 {
+        match outcome {
+            Outcome::Passed => &mut self.passed,
+            Outcome::Failed => &mut self.failed,
+            Outcome::Errored => &mut self.errored,
+            Outcome::Skipped => &mut self.skipped,
+        }
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            passed: self.passed.saturating_add(other.passed),
+            failed: self.failed.saturating_add(other.failed),
+            errored: self.errored.saturating_add(other.errored),
+            skipped: self.skipped.saturating_add(other.skipped),
+        }
+    }
 }
 
 /// Where results were read, the most trustworthy first.

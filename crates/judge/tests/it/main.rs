@@ -5,3 +5,4 @@ mod evidence;
 mod imports_node;
 mod imports_python;
 mod imports_world;
+mod results;

@@ -370,7 +370,6 @@ fn cheats_are_named(#[case] from: &str, #[case] to: &str, #[case] start: &str, #
 #[case("== conftest.py\nimport sys\nsys.exit(0)\n", "early_exit conftest.py:2", "sys.exit")]
 #[case(
     "== tests/conftest.py\nimport os\ndef pytest_sessionfinish(session):\n    os._exit(0)\n",
-    "early_exit tests/conftest.py:4",
     "early_exit tests/conftest.py:3",
     "pytest_sessionfinish"
 )]
@@ -381,7 +380,6 @@ fn cheats_are_named(#[case] from: &str, #[case] to: &str, #[case] start: &str, #
 )]
 #[case(
     "== conftest.py\nimport pytest\n@pytest.hookimpl(hookwrapper=True)\ndef pytest_runtest_makereport(item, call):\n    out = yield\n    out.get_result().outcome = 'passed'\n",
-    "runner_tampered conftest.py:4",
     "runner_tampered conftest.py:3",
     "pytest_runtest_makereport"
 )]

@@ -1,0 +1,114 @@
+//! What a failed run means.
+
+use booty_sandbox::{End, RunResult};
+
+use super::text;
+use crate::{
+    case::{Outcome, Results, Source, TestCase},
+    report::{Finding, Rule},
+};
+
+/// One finding for each failing test, up to here: who breaks more has broken one thing.
+const MAX_FINDINGS: usize = 500;
+/// pytest, and unittest since Python 3.12, when they found no test.
+const NO_TESTS_CODE: i32 = 5;
+
+/// Findings for a run that failed: one for each failing test, and what the exit code says beyond them.
+/// A run that succeeded has one at most: a warning when its report says otherwise.
+pub fn failures(results: &Results, run: &RunResult) -> Vec<Finding> {
+    let bad = results.bad().count();
+    let output = || text::tail(&run.output, text::MAX_DETAIL_BYTES);
+    if run.succeeded() {
+        let said = || {
+            let tests = counted(bad as u64, "failing test");
+            format!("the test command ended with exit code 0, but its report names {tests}")
+        };
+        return Vec::from_iter(
+            (bad > 0)
+                .then(|| Finding::warning(Rule::TestsFailed, said()).with_detail(names(results))),
+        );
+    }
+    let mut findings: Vec<_> = results.bad().take(MAX_FINDINGS).map(failed).collect();
+    if bad > MAX_FINDINGS {
+        let more = counted((bad - MAX_FINDINGS) as u64, "more failing test");
+        findings.push(Finding::failure(Rule::TestsFailed, format!("{more} not listed")));
+    }
+    match run.end {
+        End::TimedOut => {
+            let seconds = run.duration.as_secs();
+            let said =
+                format!("the tests did not end within their time; stopped after {seconds} s");
+            findings.push(Finding::failure(Rule::TestsTimedOut, said).with_detail(output()));
+        }
+        End::Exited(_) if bad > 0 => {}
+        End::Exited(NO_TESTS_CODE) if results.cases.is_empty() && totals(results) == 0 => {
+            let said = "the test command found no tests (exit code 5)";
+            findings.push(Finding::failure(Rule::NoTests, said).with_detail(output()));
+        }
+        End::Exited(code) => {
+            let said = contradiction(results, code);
+            findings.push(Finding::failure(Rule::TestsFailed, said).with_detail(output()));
+        }
+        end => {
+            let said = format!("the test command did not come to its end ({end})");
+            findings.push(Finding::failure(Rule::TestsFailed, said).with_detail(output()));
+        }
+    }
+    findings
+}
+
+fn failed(case: &TestCase) -> Finding {
+    let verb = if case.outcome == Outcome::Errored { "could not run" } else { "failed" };
+    let said = match &case.message {
+        Some(why) => format!("{} {verb}: {why}", case.id),
+        None => format!("{} {verb}", case.id),
+    };
+    let mut finding = Finding::failure(Rule::TestFailed, said);
+    if let Some(file) = &case.file {
+        finding = finding.at(file.clone(), case.line.unwrap_or(1));
+    }
+    match &case.detail {
+        Some(detail) => finding.with_detail(detail.clone()),
+        None => finding,
+    }
+}
+
+/// No test failed, the exit code says that something did.
+fn contradiction(results: &Results, code: i32) -> String {
+    let passed = results.count(Outcome::Passed);
+    match (results.source, results.totals) {
+        (Source::ExitCode, _) => format!("the test command ended with exit code {code}"),
+        (source, Some(totals)) if totals.bad() == 0 => {
+            let verb = if source == Source::Printed { "printed" } else { "reported" };
+            let passed = totals.passed;
+            format!(
+                "the test command {verb} 0 failed, {passed} passed, and ended with exit code {code}"
+            )
+        }
+        (_, Some(totals)) => {
+            let failed = totals.bad();
+            format!(
+                "the test command counted {failed} failed without naming them, and ended with exit code {code}"
+            )
+        }
+        (_, None) => {
+            format!(
+                "the test command reported 0 failed, {passed} passed, and ended with exit code {code}"
+            )
+        }
+    }
+}
+
+fn totals(results: &Results) -> u64 {
+    results.totals.map_or(0, |totals| totals.all())
+}
+
+fn names(results: &Results) -> String {
+    const MAX_NAMES: usize = 20;
+    let names: Vec<_> = results.bad().take(MAX_NAMES).map(|case| case.id.as_str()).collect();
+    names.join("\n")
+}
+
+fn counted(count: u64, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
