@@ -3,9 +3,13 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use booty_service::{supervisor::ChildSpec, variables};
+use booty_setup::Operator;
 
 /// The services that `booty up` and `booty demo` run, in the order of their admin ports.
 pub(crate) const SERVICES: [&str; 4] = ["ingress", "builder", "forge", "verifier"];
+
+/// Those that install dependencies, by the operator's own clients' settings.
+const INSTALLS: [&str; 1] = ["verifier"];
 
 /// This process's environment, without what is not UTF-8: no setting of ours is.
 pub(crate) fn environment() -> BTreeMap<String, String> {
@@ -23,7 +27,9 @@ pub(crate) fn spec(
 ) -> ChildSpec {
     let mut env: BTreeMap<String, String> = settings
         .iter()
-        .filter(|(name, _)| variables::is_for(service, name))
+        .filter(|(name, _)| {
+            variables::is_for(service, name) || INSTALLS.contains(&service) && Operator::takes(name)
+        })
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     env.insert("BOOTY_SUPERVISED".to_owned(), "1".to_owned());

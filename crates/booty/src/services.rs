@@ -10,8 +10,11 @@ use booty_service::{
     common::Common,
     signals,
 };
+use booty_setup::Operator;
 use tokio_retry::{RetryIf, strategy::ExponentialBackoff};
 use tokio_util::sync::CancellationToken;
+
+use crate::children;
 
 /// The longest wait before the broker is asked again at start.
 const ENSURE_MAX_PAUSE: Duration = Duration::from_secs(2);
@@ -62,6 +65,8 @@ pub(crate) async fn verifier() -> anyhow::Result<Exit> {
     let common = Common::from_env(&mut env, "verifier", 3);
     let mut settings = booty_verifier::Settings::from_env(&mut env);
     settings.holder.clone_from(&common.holder);
+    settings.operator = Operator::new(children::environment());
+    settings.sandbox.forwarder = Some(std::env::current_exe()?);
     let process = Process::start(env, common).await?;
     process.ensure().await?;
     let app = booty_verifier::App::build(settings, process.bus.clone()).await?;

@@ -2,20 +2,24 @@
 
 use std::{
     io::{IsTerminal as _, Write as _},
-    path::PathBuf,
+    path::Path,
 };
 
 use anyhow::Context as _;
 use booty_judge::{Conclusion, Judge, Order, Report, Stage, Waiver, report};
 use booty_sandbox::{Limits, Sandbox, SandboxSettings};
-use booty_service::Exit;
+use booty_service::{Env, Exit, common};
+use booty_setup::{Operator, Setup};
 use booty_workspace::{Merge, WorkspaceSettings, Workspaces};
+use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::VerifyArgs;
+use crate::{children, cli::VerifyArgs};
 
 /// The job's folders; one process has one job.
 const JOB: &str = "verify";
+/// Whose caches are filled: changes that a person judges on their own machine.
+const SCOPE: &str = "local";
 
 pub(crate) async fn run(args: VerifyArgs) -> anyhow::Result<Exit> {
     let stop = CancellationToken::new();
@@ -67,8 +71,9 @@ async fn judge(args: &VerifyArgs, stop: &CancellationToken) -> anyhow::Result<Re
     })?;
     let read_only = std::env::var("BOOTY_SANDBOX_RO").unwrap_or_default();
     let backend = std::env::var("BOOTY_SANDBOX").ok();
-    let settings = SandboxSettings::from_words(backend.as_deref(), &read_only)
+    let mut settings = SandboxSettings::from_words(backend.as_deref(), &read_only)
         .map_err(|path| anyhow::anyhow!("BOOTY_SANDBOX_RO: {path:?} is not an absolute path"))?;
+    settings.forwarder = Some(std::env::current_exe()?);
     let sandbox = Sandbox::prepare(settings).await.context("sandbox unavailable")?;
     let merge = workspaces.merge_local(&args.repo, &args.base, &args.head, stop.clone()).await?;
     let proposal = match merge {
@@ -79,9 +84,10 @@ async fn judge(args: &VerifyArgs, stop: &CancellationToken) -> anyhow::Result<Re
     };
     let judge = Judge {
         sandbox,
+        setup: setup()?,
         env: Default::default(),
         limits: Limits::default(),
-        scratch: PathBuf::from(&scratch),
+        scratch,
     };
     let show = !args.json && std::io::stderr().is_terminal();
     let progress = |stage: Stage| {
@@ -90,8 +96,24 @@ async fn judge(args: &VerifyArgs, stop: &CancellationToken) -> anyhow::Result<Re
             let _ = writeln!(std::io::stderr(), "{} …", stage.doing());
         }
     };
+    let repository = repository(&args.repo);
     let waiver = args.waive.then(|| Waiver { label: "--waive".to_owned(), by: "you".to_owned() });
     let order =
-        Order { proposal: &proposal, name: JOB, waiver, cancel: stop.clone(), progress: &progress };
+        Order { proposal: &proposal, repository: &repository, scope: SCOPE, name: JOB, waiver, cancel: stop.clone(), progress: &progress };
     Ok(judge.judge(&order).await?)
+}
+
+/// Dependencies are kept from one run to the next, as the verifier keeps them.
+fn setup() -> anyhow::Result<Setup> {
+    let mut env = Env::from_process();
+    let data_dir = common::data_dir(&mut env);
+    let settings = booty_verifier::settings::setup(&mut env, &data_dir);
+    env.finish()?;
+    Ok(Setup::new(settings, Operator::new(children::environment()))?)
+}
+
+/// A name for the repository, by where it is.
+fn repository(path: &Path) -> String {
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    hex::encode(&Sha256::digest(path.as_os_str().as_encoded_bytes())[..16])
 }

@@ -14,6 +14,9 @@ pub enum Error {
     /// A folder for reports could not be made.
     #[error("a folder for reports can't be made")]
     Scratch(#[source] std::io::Error),
+    /// The caches or the way to the registries.
+    #[error("dependencies can't be set up")]
+    Setup(#[source] booty_setup::SetupError),
     /// A part of the judge itself broke.
     #[error("an analysis broke: {0}")]
     Broken(String),

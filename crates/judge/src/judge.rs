@@ -8,6 +8,7 @@ use std::{
 
 use booty_policy::Config;
 use booty_sandbox::{Limits, Sandbox};
+use booty_setup::Setup;
 use booty_workspace::{ChangeKind as Kind, Merge, Proposal, Side};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
@@ -18,7 +19,7 @@ use crate::{
     evidence::Study,
     report::{Conclusion, Finding, Report, Rule, Section, Stage, State, VERSION, millis},
     rules::Rules,
-    stage::{evidence, imports, policy, setup, tests},
+    stage::{evidence, imports, policy, tests},
     stand::{Stand, Wanted, not_reached},
     view::SideView,
 };
@@ -28,6 +29,8 @@ use crate::{
 pub struct Judge {
     /// Where all code of repositories runs.
     pub sandbox: Sandbox,
+    /// What installs dependencies.
+    pub setup: Setup,
     /// Given to every command: the operator's toolchains need some.
     pub env: BTreeMap<String, String>,
     /// Limits of a command that names none.
@@ -40,6 +43,10 @@ pub struct Judge {
 pub struct Order<'a> {
     /// What is judged.
     pub proposal: &'a Proposal,
+    /// Which repository it is of: dependencies are kept by it.
+    pub repository: &'a str,
+    /// Whose change it is: no two may fill one cache.
+    pub scope: &'a str,
     /// Its job's folders start with this: letters, digits, `_`, `-` and `.` only.
     pub name: &'a str,
     /// Somebody's word that limits and protected paths need not hold.
@@ -168,7 +175,6 @@ impl Judge {
         sections.push(policy.await?);
 
         let study = evidence::study(rules, base, merged, &changed).await?;
-        let plan = setup::Plan::default();
         let stand = stage_with(order, Stage::Setup, async {
             let wanted = Wanted {
                 proposal,
@@ -177,14 +183,14 @@ impl Judge {
                 overlay: &[],
                 commands: &rules.merged,
             };
-            let mut stand = Stand::prepare(self, order, wanted, &plan).await?;
+            let mut stand = Stand::prepare(self, order, rules, wanted).await?;
             let section = std::mem::replace(&mut stand.setup, Section::new(Stage::Setup));
             Ok((section, stand))
         });
         let (section, stand) = stand.await?;
         sections.push(section);
 
-        let rest = self.on(order, rules, &plan, &stand, (base, merged), &changed, study).await;
+        let rest = self.on(order, rules, &stand, (base, merged), &changed, study).await;
         stand.close().await;
         sections.extend(rest?);
         Ok(sections)
@@ -196,7 +202,6 @@ impl Judge {
         &self,
         order: &Order<'_>,
         rules: &Rules,
-        plan: &setup::Plan,
         stand: &Stand,
         (base, merged): (&SideView, &SideView),
         changed: &[ChangedFile],
@@ -234,7 +239,6 @@ impl Judge {
                 judge: self,
                 order,
                 rules,
-                setup: plan,
                 study: &study,
                 head: tested.run.as_ref(),
             };

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use booty_sandbox::{Command, Error, Limits, Mount, RunResult, Sandbox};
+use booty_setup::After;
 use tokio_util::sync::CancellationToken;
 
 /// One tree, and how scripts run in it. The network is always off here; setup has its own way.
@@ -17,6 +18,8 @@ pub struct Shell {
     pub env: BTreeMap<String, String>,
     /// What every script here sees besides the tree.
     pub mounts: Vec<Mount>,
+    /// What setup left: the sealed cache, and the clients' offline switches.
+    pub after: After,
     /// Limits of a script that names none.
     pub limits: Limits,
     /// Ends everything.
@@ -51,6 +54,11 @@ impl Shell {
     /// # Errors
     /// When the sandbox could not be set up; how the script itself ended is in the result.
     pub async fn run(&self, script: &Script) -> Result<RunResult, Error> {
+        self.sandbox.run(&self.command(script), &self.cancel).await
+    }
+
+    /// The command that a script is run as.
+    pub(crate) fn command(&self, script: &Script) -> Command {
         let mut command = Command::new(script.text.clone(), self.tree.clone());
         command.directory = PathBuf::from(&script.directory);
         command.env = self.env.clone();
@@ -63,6 +71,7 @@ impl Shell {
         if let Some(bytes) = script.output_bytes {
             command.limits.output_bytes = bytes;
         }
-        self.sandbox.run(&command, &self.cancel).await
+        self.after.prepare(&mut command);
+        command
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     judge::Judge,
     report::{Ran, Section, Stage},
     results::{self, Instrumented},
-    rules::Commands,
+    rules::{Commands, Rules},
     shell::{Script, Shell},
     stage::setup,
 };
@@ -59,8 +59,8 @@ impl Stand {
     pub(crate) async fn prepare(
         judge: &Judge,
         order: &crate::judge::Order<'_>,
+        rules: &Rules,
         wanted: Wanted<'_>,
-        setup: &setup::Plan,
     ) -> Result<Self, Error> {
         let cancel = order.cancel.clone();
         let checkout = wanted.proposal.check_out(wanted.side, &wanted.name, cancel.clone()).await?;
@@ -71,10 +71,16 @@ impl Stand {
             tree: checkout.work_tree().to_owned(),
             env: judge.env.clone(),
             mounts: Vec::new(),
+            after: Default::default(),
             limits: judge.limits,
             cancel,
         };
-        let installed = setup::run(judge, order, wanted.commands, setup, &mut shell).await?;
+        let scope = match wanted.side {
+            Side::Base => "base",
+            Side::Merged => order.scope,
+        };
+        let installed =
+            setup::run(judge, order, rules, wanted.commands, scope, &mut shell).await?;
         Ok(Self { checkout, shell, setup: installed.section, is_installed: installed.is_there })
     }
 

@@ -45,6 +45,7 @@ const fn secret(name: &'static str, used_by: For, text: &'static str) -> Variabl
 const INGRESS: For = For::Only(&["ingress"]);
 const BUILDER: For = For::Only(&["builder"]);
 const FORGE: For = For::Only(&["forge"]);
+const VERIFIER: For = For::Only(&["verifier"]);
 /// Who reads GitHub and runs repository code.
 const READERS: For = For::Only(&["builder", "verifier"]);
 const WORKERS: For = For::Only(&["builder", "forge", "verifier"]);
@@ -194,6 +195,19 @@ pub const VARIABLES: &[Variable] = &[
         "",
         READERS,
         "More folders that the sandbox may read, colon-separated: toolchains outside `/usr`.",
+    ),
+    // Setup
+    variable(
+        "SETUP_NETWORK",
+        "registries",
+        VERIFIER,
+        "What setup steps may reach: `registries`, those of the operator's own pip, npm, cargo and go; or `off`, nothing.",
+    ),
+    variable(
+        "SETUP_REGISTRY_HOSTS",
+        "",
+        VERIFIER,
+        "More hosts that setup steps may reach, as `host` or `host:port`, comma-separated.",
     ),
     // GitHub
     variable(

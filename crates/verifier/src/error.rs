@@ -14,6 +14,9 @@ pub enum Error {
     /// The folder for mirrors and checkouts.
     #[error("the folder for checkouts can't be used")]
     Workspaces(#[from] booty_workspace::Error),
+    /// The folder for installed dependencies.
+    #[error("the folder for dependencies can't be used")]
+    Caches(#[from] booty_setup::CacheError),
     /// The folder for reports.
     #[error("the folder for reports can't be made")]
     Scratch(#[source] std::io::Error),

@@ -7,7 +7,7 @@ mod handler;
 mod job;
 mod order;
 mod payload;
-mod settings;
+pub mod settings;
 mod shared;
 mod waiver;
 mod watchdog;

@@ -5,6 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use booty_events::stream::INBOX_MAX_AGE;
 use booty_sandbox::SandboxSettings;
 use booty_service::{AllowList, Env, ReadAccess, common};
+use booty_setup::{Operator, SetupNetwork, SetupSettings, parse_hosts};
 use url::Url;
 
 const DEFAULT_MAX_EVENT_AGE: Duration = Duration::from_secs(3 * 24 * 60 * 60);
@@ -34,6 +35,10 @@ pub struct Settings {
     pub max_event_age: Duration,
     /// `BOOTY_SANDBOX`, `BOOTY_SANDBOX_RO`
     pub sandbox: SandboxSettings,
+    /// `SETUP_NETWORK`, `SETUP_REGISTRY_HOSTS`; caches lie in the data directory.
+    pub setup: SetupSettings,
+    /// The operator's environment, as far as clients of registries read it; set by the binary.
+    pub operator: Operator,
     /// `BOOTY_DATA_DIR`: mirrors and checkouts lie in `verifier/` in it.
     pub data_dir: PathBuf,
     /// `LEASE`: how long a job's worker may be silent.
@@ -60,6 +65,7 @@ impl Settings {
         if max_event_age > INBOX_MAX_AGE {
             env.problem("MAX_EVENT_AGE", "is above 7d, for which the inbox keeps deliveries");
         }
+        let data_dir = common::data_dir(env);
         Self {
             allowed: AllowList::from_env(env),
             read_access: ReadAccess::from_env(env),
@@ -68,7 +74,9 @@ impl Settings {
             worker_count: usize::try_from(env.number_or("WORKER_COUNT", 2, 1..=64)).unwrap_or(2),
             max_event_age,
             sandbox: sandbox(env),
-            data_dir: common::data_dir(env),
+            setup: setup(env, &data_dir),
+            operator: Operator::default(),
+            data_dir,
             lease: env.duration_or("LEASE", DEFAULT_LEASE),
             holder: String::new(),
             retry_delays: [2, 8, 30, 60].map(Duration::from_secs).to_vec(),
@@ -87,4 +95,22 @@ fn sandbox(env: &mut Env) -> SandboxSettings {
         env.problem("BOOTY_SANDBOX_RO", &format!("{relative:?} is not an absolute path"));
         SandboxSettings::default()
     })
+}
+
+/// `SETUP_NETWORK` and `SETUP_REGISTRY_HOSTS`; mistakes are kept in `env`.
+pub fn setup(env: &mut Env, data_dir: &std::path::Path) -> SetupSettings {
+    let mut settings = SetupSettings::new(data_dir.join("setup"));
+    if let Some(text) = env.optional("SETUP_NETWORK") {
+        match text.parse::<SetupNetwork>() {
+            Ok(network) => settings.network = network,
+            Err(why) => env.problem("SETUP_NETWORK", &why),
+        }
+    }
+    if let Some(text) = env.optional("SETUP_REGISTRY_HOSTS") {
+        match parse_hosts(&text) {
+            Ok(hosts) => settings.hosts = hosts,
+            Err(error) => env.problem("SETUP_REGISTRY_HOSTS", &error.to_string()),
+        }
+    }
+    settings
 }

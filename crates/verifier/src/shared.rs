@@ -7,6 +7,7 @@ use booty_events::{RepoName, Service, bucket, v1::Event};
 use booty_github::{Client, ClientSettings, Scope, TokenSource};
 use booty_sandbox::{Sandbox, Unavailable};
 use booty_service::{JobStore, Outbox};
+use booty_setup::Setup;
 pub(crate) use booty_service::{Pause, chain};
 use booty_workspace::{WorkspaceSettings, Workspaces};
 use chrono::{DateTime, Utc};
@@ -28,6 +29,7 @@ pub(crate) struct Shared {
     pub(crate) tokens: Arc<dyn TokenSource>,
     pub(crate) workspaces: Workspaces,
     pub(crate) scratch: PathBuf,
+    pub(crate) setup: Setup,
     pub(crate) now: fn() -> DateTime<Utc>,
     client: Client,
     sandbox: OnceCell<Sandbox>,
@@ -54,6 +56,7 @@ impl Shared {
                 fetch_timeout: FETCH_TIMEOUT,
             })?,
             scratch,
+            setup: Setup::new(settings.setup.clone(), settings.operator.clone())?,
             now: Utc::now,
             sandbox: OnceCell::new(),
             settings,

@@ -11,7 +11,6 @@ mod folder;
 mod instrument;
 mod junit;
 mod pytest;
-mod runner;
 mod text;
 
 use std::path::Path;
@@ -20,7 +19,7 @@ use crate::case::{Outcome, Results, Source, TestCase, Totals};
 
 pub use failures::failures;
 pub use instrument::{Expected, Instrumented, instrument};
-pub use runner::Runner;
+pub use booty_policy::Runner;
 pub use text::{MAX_DETAIL_BYTES, MAX_ID_CHARS, MAX_MESSAGE_CHARS};
 
 use text::Cases;

@@ -12,7 +12,7 @@ use crate::{
     judge::{Judge, Order},
     report::{Finding, Level, Rule, Section, Stage, State},
     rules::Rules,
-    stage::{policy::plural, setup},
+    stage::policy::plural,
     stand::{Stand, TestRun, Wanted},
     view::SideView,
 };
@@ -27,7 +27,6 @@ pub(crate) struct Material<'a> {
     pub(crate) judge: &'a Judge,
     pub(crate) order: &'a Order<'a>,
     pub(crate) rules: &'a Rules,
-    pub(crate) setup: &'a setup::Plan,
     pub(crate) study: &'a Study,
     /// The run on the merged tree; none when the tests were not reached.
     pub(crate) head: Option<&'a TestRun>,
@@ -131,7 +130,7 @@ async fn compare(
             overlay: &[],
             commands: &rules.base,
         };
-        let stand = Stand::prepare(judge, order, wanted, material.setup).await?;
+        let stand = Stand::prepare(judge, order, rules, wanted).await?;
         if stand.is_installed {
             base = run(material, &stand, "test on the base", command, &budget, section).await?;
             let is_needed = study.touches_code && !study.head_tests_on_base.is_empty();
@@ -153,7 +152,7 @@ async fn compare(
             overlay: &study.base_tests_on_head,
             commands: &rules.merged,
         };
-        let stand = Stand::prepare(judge, order, wanted, material.setup).await?;
+        let stand = Stand::prepare(judge, order, rules, wanted).await?;
         if stand.is_installed {
             let name = "the base's tests on the change";
             swapped = run(material, &stand, name, command, &budget, section).await?;

@@ -67,11 +67,13 @@ impl Operator {
     /// Takes the variables that clients read out of all. Names are compared as clients do, without
     /// regard to case.
     pub fn new(env: impl IntoIterator<Item = (String, String)>) -> Self {
-        let is_theirs = |name: &str| {
-            let name = name.to_ascii_uppercase();
-            NAMES.contains(&name.as_str()) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-        };
-        Self { env: env.into_iter().filter(|(name, _)| is_theirs(name)).collect() }
+        Self { env: env.into_iter().filter(|(name, _)| Self::takes(name)).collect() }
+    }
+
+    /// Whether a client's behaviour may depend on a variable of this name.
+    pub fn takes(name: &str) -> bool {
+        let name = name.to_ascii_uppercase();
+        NAMES.contains(&name.as_str()) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&str> {

@@ -125,6 +125,7 @@ async fn judged(shared: &Shared, order: &Order, stop: &CancellationToken) -> Res
     })?;
     let judge = Judge {
         sandbox: sandbox.clone(),
+        setup: shared.setup.clone(),
         env: Default::default(),
         limits: Limits::default(),
         scratch: shared.scratch.clone(),
@@ -144,9 +145,12 @@ async fn judged(shared: &Shared, order: &Order, stop: &CancellationToken) -> Res
     };
     let waiver = waiver::find(shared, order, &waiver_label(&proposal).await).await?;
     let name = order.run();
+    let scope = format!("pr{}", order.pull);
     let progress = |stage: Stage| tracing::info!(event = "stage_started", stage = stage.as_str());
     let wanted = booty_judge::Order {
         proposal: &proposal,
+        repository: &key,
+        scope: &scope,
         name: &name,
         waiver,
         cancel: stop,
