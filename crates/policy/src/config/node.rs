@@ -67,7 +67,9 @@ pub(crate) fn read(text: &str) -> Result<Placed, ConfigError> {
         let message = error.to_string();
         // The place is said in front; options of the parser are none of the reader's business.
         let message = message.split(" at line ").next().unwrap_or_default();
-        let message = message.split(", set DuplicateKeyPolicy").next().unwrap_or_default().trim();
+        let message = message.split(", set DuplicateKeyPolicy").next().unwrap_or_default();
+        let message =
+            message.split(" rejected by the configured").next().unwrap_or_default().trim();
         let message = match message.starts_with("budget breached") || message.contains("alias") {
             true => format!("too many values, levels, aliases or documents ({message})"),
             false => format!("not valid YAML: {message}"),

@@ -114,10 +114,27 @@ fn setup_reaches(#[case] text: &str, #[case] expected: Vec<RegistryName>) {
 #[test]
 fn what_is_wrong_with_the_rest_is_said_as_well() {
     let text = "version: 1\ntrigger_label: x\nprotect:\n  paths: ['!a']\n  policy: allow\nnetwork: {setup: [pip], test: [npm]}\n\
-                builder:\n  trigger_label: go\n  budget: {tokens: 1, cost_usd: .nan, wall: 10, walll: 1m}\n\
+                builder:\n  trigger_label: go\n  budget: {tokens: 1, cost_usd: 2000, wall: 10, walll: 1m}\n\
                 verifier: {flaky_retries: 6, evidence: no, evidence_budget: 2h, waiver_label: ' x'}\n\
                 test: {command: a, working_directory: b, timeout: 5min}\n";
-    assert_snapshot!(parse(text).unwrap_err(), @r".booty.yml:9:33: not valid YAML: non-finite float `.nan` rejected by the configured policy");
+    assert_snapshot!(parse(text).unwrap_err(), @r"
+    .booty.yml:2:1: `trigger_label` is no key; it is the operator's: the environment variable `TRIGGER_LABEL` names the label
+    .booty.yml:4:11: `protect.paths`: `!a` is not a valid pattern: exceptions (`!`) are not known
+    .booty.yml:5:11: `protect.policy` must be one of `refuse`, `warn`
+    .booty.yml:6:19: `network.setup` must be one of `pypi`, `npm`, `crates`, `go`
+    .booty.yml:6:25: `network.test` is no key; only `setup` has a network; all other commands run without
+    .booty.yml:8:3: `builder.trigger_label` is no key; it is the operator's: the environment variable `TRIGGER_LABEL` names the label
+    .booty.yml:9:20: `builder.budget.tokens` must be 1000 to 100000000, not 1
+    .booty.yml:9:33: `builder.budget.cost_usd` must be 0.01 to 1000, not 2000
+    .booty.yml:9:45: `builder.budget.wall` must be a time with its unit, such as `90s` or `1h30m`, not a number
+    .booty.yml:9:49: unknown key `builder.budget.walll`; did you mean `wall`?
+    .booty.yml:10:27: `verifier.flaky_retries` must be 0 to 5, not 6
+    .booty.yml:10:40: `verifier.evidence` must be one of `off`, `report`, `required`
+    .booty.yml:10:61: `verifier.evidence_budget` must be 1s to 1h, not 2h
+    .booty.yml:10:79: `verifier.waiver_label` must be one line without spaces around it
+    .booty.yml:11:20: `test.working_directory` is no key; write `directory`
+    .booty.yml:11:51: `test.timeout` must be a time with its unit, such as `90s` or `1h30m`, not `5min`
+    ");
     assert_snapshot!(parse("version: 1\nnetwork: all\nprotect: {policy: warn}\n").unwrap_err(), @r"
     .booty.yml:2:10: `network` must be `none`, or a mapping such as `{setup: [pypi]}`
     .booty.yml:3:10: `protect.paths` is missing
@@ -169,6 +186,10 @@ fn a_warning_is_for_the_repositorys_own_paths_alone() {
 #[case::twice(
     "version: 1\ntest: a\ntest: b\n",
     ".booty.yml:3:1: not valid YAML: duplicate mapping key: test"
+)]
+#[case::no_number(
+    "version: 1\nbuilder: {budget: {cost_usd: .nan}}\n",
+    ".booty.yml:2:30: not valid YAML: non-finite float `.nan`"
 )]
 #[case::broken("version: 1\ntest: [a\n", ".booty.yml:2:7: not valid YAML: unclosed bracket '['")]
 #[case::tab(

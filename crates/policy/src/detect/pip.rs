@@ -1,7 +1,8 @@
 //! Python's packages: which files name them, and how they get into an environment in the tree.
 //!
 //! The environment is made anew, whatever the tree has at its place, and the project itself is
-//! installed as a link to the tree: an installed copy would be tested instead of the change.
+//! installed as a link to the tree: an installed copy would be tested instead of the change. `-I` keeps
+//! the tree's own modules out of the way: one called `venv` or `types` would be run instead of Python's.
 
 use std::{collections::BTreeSet, sync::LazyLock};
 
@@ -55,8 +56,8 @@ pub(super) fn setup(tree: &dyn TreeView, paths: &Paths, runner: Runner) -> Optio
 
 impl Wanted {
     fn script(&self) -> String {
-        let install = format!("{PYTHON} -m pip install");
-        let mut steps = vec!["rm -rf .venv".to_owned(), "python3 -m venv .venv".to_owned()];
+        let install = format!("{PYTHON} -I -m pip install");
+        let mut steps = vec!["rm -rf .venv".to_owned(), "python3 -I -m venv .venv".to_owned()];
         // On their own: in a file with hashes, pip wants a hash of everything it is given.
         if !self.files.is_empty() {
             let files: Vec<String> = self.files.iter().map(|file| format!(" -r {file}")).collect();

@@ -154,13 +154,13 @@ fn told(text: &str) -> String {
 fn python_with_requirements_gets_an_environment() {
     assert_snapshot!(told("== requirements.txt\nrequests==2\n== requirements-dev.txt\n-r requirements.txt\n== a.py\n== conftest.py\n"), @r"
     Python: pytest (conftest.py names pytest), setup from requirements.txt, requirements-dev.txt
-    setup: rm -rf .venv && python3 -m venv .venv && .venv/bin/python -m pip install -r requirements.txt -r requirements-dev.txt && .venv/bin/python -m pip install pytest
+    setup: rm -rf .venv && python3 -I -m venv .venv && .venv/bin/python -I -m pip install -r requirements.txt -r requirements-dev.txt && .venv/bin/python -I -m pip install pytest
     test: .venv/bin/python -m pytest -q -p no:cacheprovider
     ");
     // A file that is taken in can bring pytest; with hashes nothing may be added to its command.
     assert_snapshot!(told("== requirements/test.txt\n-r ../deps/more.txt\n== deps/more.txt\npytest==8 --hash=sha256:00\n== requirements/base.txt\nx\n== conftest.py\n"), @r"
     Python: pytest (conftest.py names pytest), setup from requirements/base.txt, requirements/test.txt
-    setup: rm -rf .venv && python3 -m venv .venv && .venv/bin/python -m pip install -r requirements/base.txt -r requirements/test.txt
+    setup: rm -rf .venv && python3 -I -m venv .venv && .venv/bin/python -I -m pip install -r requirements/base.txt -r requirements/test.txt
     test: .venv/bin/python -m pytest -q -p no:cacheprovider
     ");
     assert_snapshot!(told("== requirements.txt\n# none yet\n\n== test_a.py\n"), @r"
@@ -169,12 +169,12 @@ fn python_with_requirements_gets_an_environment() {
     ");
     assert_snapshot!(told("== setup.py\nsetup(extras_require={'test': ['pytest']}, install_requires=[])\n== p/__init__.py\n== test_p.py\n"), @r"
     Python: pytest (setup.py names pytest), setup from setup.py
-    setup: rm -rf .venv && python3 -m venv .venv && .venv/bin/python -m pip install -e '.[test]'
+    setup: rm -rf .venv && python3 -I -m venv .venv && .venv/bin/python -I -m pip install -e '.[test]'
     test: .venv/bin/python -m pytest -q -p no:cacheprovider
     ");
     assert_snapshot!(told("== Pipfile\n[packages]\nrequests = '*'\n[dev-packages]\npytest = '^8'\n== a.py\n"), @r"
     Python: pytest (Pipfile names pytest), setup from Pipfile
-    setup: rm -rf .venv && python3 -m venv .venv && .venv/bin/python -m pip install requests 'pytest>=8,<9'
+    setup: rm -rf .venv && python3 -I -m venv .venv && .venv/bin/python -I -m pip install requests 'pytest>=8,<9'
     test: .venv/bin/python -m pytest -q -p no:cacheprovider
     ");
 }
@@ -183,17 +183,17 @@ fn python_with_requirements_gets_an_environment() {
 fn python_with_a_project_file_installs_the_project_as_a_link() {
     assert_snapshot!(told("== pyproject.toml\n[build-system]\nrequires = ['hatchling']\n[project]\nname = 'p'\ndependencies = ['requests']\n[project.optional-dependencies]\ndev = ['pytest>=8']\ndocs = ['sphinx']\n== src/p/__init__.py\n== tests/test_p.py\n"), @r"
     Python: pytest (pyproject.toml names pytest), setup from pyproject.toml
-    setup: rm -rf .venv && python3 -m venv .venv && .venv/bin/python -m pip install -e '.[dev]'
+    setup: rm -rf .venv && python3 -I -m venv .venv && .venv/bin/python -I -m pip install -e '.[dev]'
     test: .venv/bin/python -m pytest -q -p no:cacheprovider
     ");
     assert_snapshot!(told("== pyproject.toml\n[project]\nname = 'p'\ndependencies = ['requests>=2; python_version > \"3\"', '--index-url=http://x', './local']\n[dependency-groups]\ndev = [{include-group = 'test'}]\ntest = ['hypothesis', {include-group = 'dev'}]\n[tool.pytest.ini_options]\n== a.py\n"), @r#"
     Python: pytest (pyproject.toml names pytest), setup from pyproject.toml
-    setup: rm -rf .venv && python3 -m venv .venv && .venv/bin/python -m pip install 'requests>=2; python_version > "3"' hypothesis pytest
+    setup: rm -rf .venv && python3 -I -m venv .venv && .venv/bin/python -I -m pip install 'requests>=2; python_version > "3"' hypothesis pytest
     test: .venv/bin/python -m pytest -q -p no:cacheprovider
     "#);
     assert_snapshot!(told("== pyproject.toml\n[tool.poetry]\nname = 'p'\n[tool.poetry.dependencies]\npython = '^3.9'\nrich = '^13.1'\n[tool.poetry.group.dev.dependencies]\npytest = '^8.0'\n[build-system]\nrequires = ['poetry-core']\n== p/__init__.py\n"), @r"
     Python: pytest (pyproject.toml names pytest), setup from pyproject.toml
-    setup: rm -rf .venv && python3 -m venv .venv && .venv/bin/python -m pip install -e . 'pytest>=8.0,<9'
+    setup: rm -rf .venv && python3 -I -m venv .venv && .venv/bin/python -I -m pip install -e . 'pytest>=8.0,<9'
     test: .venv/bin/python -m pytest -q -p no:cacheprovider
     ");
     // Tools alone are no dependencies.
@@ -336,7 +336,7 @@ fn what_decides_a_setup_is_found_wherever_it_is() {
 #[test]
 fn what_a_tree_says_stays_one_word_of_a_command() {
     let text = "== pyproject.toml\n[project]\ndependencies = [\"a; echo '$(id)' > x\", \"b\\nc\", \"-e .\"]\n== a.py\n";
-    assert_snapshot!(detect(&tree(text)).unwrap().setup.unwrap().command, @r"rm -rf .venv && python3 -m venv .venv && .venv/bin/python -m pip install 'a; echo '\''$(id)'\'' > x'");
+    assert_snapshot!(detect(&tree(text)).unwrap().setup.unwrap().command, @r"rm -rf .venv && python3 -I -m venv .venv && .venv/bin/python -I -m pip install 'a; echo '\''$(id)'\'' > x'");
     assert_eq!(shell_word("a'b"), r"'a'\''b'");
     assert_eq!(shell_word(""), "''");
 }

@@ -194,7 +194,7 @@ fn mappings<'a>(
     let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
     found.push((path.to_vec(), properties.keys().cloned().collect()));
     for (key, schema) in properties {
-        mappings(root, schema, &[path, &[key.clone()]].concat(), found);
+        mappings(root, schema, &[path, std::slice::from_ref(key)].concat(), found);
     }
 }
 
