@@ -4,6 +4,7 @@ pub mod bucket;
 pub mod header;
 pub mod id;
 pub mod label;
+mod secret;
 pub mod stream;
 pub mod subject;
 mod token;

@@ -35,7 +35,7 @@ const MOST_REDIRECTS: usize = 3;
 pub struct ClientSettings {
     /// `https://api.github.com`, or `https://<host>/api/v3` on GitHub Enterprise.
     pub base_url: Url,
-    /// For one request, from connecting to the last byte of the answer.
+    /// For one request, from asking for its token to the last byte of the answer.
     pub timeout: Duration,
     /// For connecting.
     pub connect_timeout: Duration,
@@ -262,6 +262,9 @@ impl Client {
         let mut url = at.url(&shared.settings.base_url, &call.method)?;
         let key = (call.method == Method::GET).then(|| format!("{:?} {url}", self.scope));
         let kept = key.as_deref().and_then(|key| shared.cache.get(key));
+        // One for all of it: who sends under a lease must not send after it, and a token that had to
+        // be minted first, or anew, has taken a part of the time.
+        let ends = Instant::now() + shared.settings.timeout;
         let mut may_renew = true;
         let mut redirects = 0;
         while redirects <= MOST_REDIRECTS {
@@ -276,9 +279,14 @@ impl Client {
                     message: "the token holds characters that no token has".to_owned(),
                 })?;
             bearer.set_sensitive(true);
+            let left = ends.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(Error::Timeout { call, sent: false });
+            }
             let mut request = shared
                 .http
                 .request(call.method.clone(), url.clone())
+                .timeout(left)
                 .header(header::AUTHORIZATION, bearer)
                 .header(header::ACCEPT, "application/vnd.github+json")
                 .header("X-GitHub-Api-Version", API_VERSION);

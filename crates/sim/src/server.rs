@@ -237,7 +237,7 @@ impl Asked {
         shared: &Shared,
         git: &GitRequest,
     ) -> (String, Result<PathBuf, Box<Reply>>) {
-        let world = shared.world();
+        let mut world = shared.world();
         let ask = || {
             let mut reply = plain(
                 StatusCode::UNAUTHORIZED,
@@ -265,6 +265,12 @@ impl Asked {
         let permission = world
             .repo(&git.repo)
             .map_or(Permission::None, |repo| may_fetch(&world, repo, caller.as_ref(), &user));
+        if permission >= Permission::Read
+            && git.what == GitVerb::Advertise
+            && let Err(refusal) = world.try_merges(&git.repo)
+        {
+            tracing::error!(error = refusal.full_message(), "trial merges failed");
+        }
         let result = match (world.repo(&git.repo), git.what) {
             (Ok(repo), GitVerb::Advertise | GitVerb::UploadPack)
                 if permission >= Permission::Read =>

@@ -81,6 +81,10 @@ verbs! {
         repo: &str as String, files: &[File<'_>] as Vec<(String, String, String)>,
         default_branch: &str as String,
     } -> ();
+    /// Forks a repository to another account, which is made if new; gives the fork's `owner/name`.
+    create_fork { repo: &str as String, owner: &str as String } -> String;
+    /// Deletes a fork.
+    delete_fork { fork: &str as String } -> ();
     /// Private repositories aren't there for those without a permission.
     set_private { repo: &str as String, private: bool as bool } -> ();
     /// Whether draft pull requests exist in this repository.
@@ -105,10 +109,13 @@ verbs! {
     reopen { repo: &str as String, number: u64 as u64, actor: &str as String } -> ();
     /// Locks or unlocks the conversation.
     set_locked { repo: &str as String, number: u64 as u64, actor: &str as String, locked: bool as bool } -> ();
-    /// Opens a pull request of a branch as a person would; gives its number.
+    /// Opens a pull request of a branch, or of a fork's `owner:branch`, as a person would; gives its
+    /// number.
     open_pull { repo: &str as String, author: &str as String, title: &str as String, body: &str as String, head: &str as String, base: &str as String } -> u64;
     /// Closes a pull request without merging it.
     close_pull { repo: &str as String, number: u64 as u64, actor: &str as String } -> ();
+    /// Makes it a draft.
+    draft_pull { repo: &str as String, number: u64 as u64, actor: &str as String } -> ();
     /// Ends the draft.
     ready_pull { repo: &str as String, number: u64 as u64, actor: &str as String } -> ();
     /// Merges a pull request, draft or not; gives the merge commit.
@@ -126,6 +133,8 @@ verbs! {
         repo: &str as String, actor: &str as String, branch: &str as String,
         message: &str as String, files: &[File<'_>] as Vec<(String, String, String)>,
     } -> String;
+    /// Points a branch to a commit that the repository has, whatever it pointed to before.
+    force_push { repo: &str as String, actor: &str as String, branch: &str as String, sha: &str as String } -> ();
     /// Points all webhooks, also of repositories made later, to this receiver.
     set_webhook { url: &str as String, secret: &str as String } -> ();
     /// Points all webhooks to another address; the secret stays.
@@ -238,6 +247,11 @@ impl World {
                 self.create_repo(&repo, &bytes(files), &default_branch)?;
                 Value::Null
             }
+            Command::create_fork { repo, owner } => self.create_fork(&repo, &owner)?.into(),
+            Command::delete_fork { fork } => {
+                self.delete_fork(&fork)?;
+                Value::Null
+            }
             Command::set_private { repo, private } => {
                 self.repo_mut(&repo)?.private = private;
                 Value::Null
@@ -312,14 +326,19 @@ impl World {
                 };
                 self.open_pull(&repo, &author, &new)?.into()
             }
+            Command::draft_pull { repo, number, actor } => {
+                let actor = self.user(&actor).login;
+                self.set_draft(&repo, number, &actor, true)?;
+                Value::Null
+            }
             Command::ready_pull { repo, number, actor } => {
                 let actor = self.user(&actor).login;
-                self.set_ready(&repo, number, &actor)?;
+                self.set_draft(&repo, number, &actor, false)?;
                 Value::Null
             }
             Command::merge_pull { repo, number, actor } => {
                 let actor = self.user(&actor).login;
-                self.set_ready(&repo, number, &actor)?;
+                self.set_draft(&repo, number, &actor, false)?;
                 self.merge_pull(&repo, number, &actor)?.to_string().into()
             }
             Command::pull_diff { repo, number } => self.pull_diff(&repo, number)?.into(),
@@ -327,6 +346,11 @@ impl World {
             Command::push_files { repo, actor, branch, message, files } => {
                 let actor = self.user(&actor).login;
                 self.push_files(&repo, &actor, &branch, &message, &bytes(files))?.to_string().into()
+            }
+            Command::force_push { repo, actor, branch, sha } => {
+                let actor = self.user(&actor).login;
+                self.update_ref(&repo, &actor, &format!("refs/heads/{branch}"), &sha, true)?;
+                Value::Null
             }
             Command::set_webhook { url, secret } => {
                 self.set_webhook(Webhook { url, secret: SecretString::from(secret) });

@@ -177,6 +177,8 @@ pub struct PullView {
     pub merged: bool,
     /// Head branch.
     pub head: String,
+    /// `owner/name` of the head's repository; `None` once a fork is deleted.
+    pub head_repo: Option<String>,
     /// Commit of the head.
     pub head_sha: String,
     /// Base branch.

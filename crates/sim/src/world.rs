@@ -3,6 +3,7 @@
 mod apps;
 mod change;
 mod checks;
+mod forks;
 mod inspect;
 mod issues;
 mod model;

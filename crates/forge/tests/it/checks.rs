@@ -4,10 +4,11 @@ use booty_events::{
     Lane,
     v1::{Annotation, CheckRun, CheckStatus, effect::Write},
 };
+use booty_github::Endpoint;
 use booty_sim::{Rule, Trouble};
 use rstest::rstest;
 
-use crate::world::{World, ms};
+use crate::world::{CHECK, REPO, World, ms};
 
 /// So many, each another.
 fn annotations(what: &str, count: u32) -> Vec<Annotation> {
@@ -61,7 +62,10 @@ async fn a_run_is_one_from_queued_to_completed() {
     world.applied(&done).await;
     let [run] = world.runs(&head).try_into().unwrap();
     assert_eq!((run.status.as_str(), run.conclusion.as_deref()), ("completed", Some("failure")));
-    assert_eq!((run.title.as_deref(), run.text.as_deref()), (Some("It is a failure"), Some("All of it.")));
+    assert_eq!(
+        (run.title.as_deref(), run.text.as_deref()),
+        (Some("It is a failure"), Some("All of it."))
+    );
     let expected: Vec<_> = annotations("wrong", 130).into_iter().map(|a| a.message).collect();
     let mut found = messages(&run);
     found.sort_by_key(|message| message[6..].parse::<u32>().unwrap());
@@ -84,7 +88,10 @@ async fn a_state_that_is_not_newer_is_skipped() {
         assert_eq!(world.event("skipped", &effect).await.reason, "not_newer");
     }
     let [run] = world.runs(&head).try_into().unwrap();
-    assert_eq!((run.conclusion.as_deref(), run.summary.as_deref()), (Some("success"), Some("State 5.")));
+    assert_eq!(
+        (run.conclusion.as_deref(), run.summary.as_deref()),
+        (Some("success"), Some("State 5."))
+    );
 }
 
 #[tokio::test]
@@ -103,7 +110,10 @@ async fn a_rerun_opens_the_same_run_again_and_repeats_no_annotation() {
     let again = world.ask_check(again).await;
     world.applied(&again).await;
     let [run] = world.runs(&head).try_into().unwrap();
-    assert_eq!((run.id, run.status.as_str(), run.conclusion.as_deref()), (first.id, "queued", None));
+    assert_eq!(
+        (run.id, run.status.as_str(), run.conclusion.as_deref()),
+        (first.id, "queued", None)
+    );
     assert_eq!((run.external_id.as_str(), run.text.as_deref()), ("rerun", Some("")), "as a whole");
 
     let mut done = world.completed(&head, 3, "failure");
@@ -131,7 +141,7 @@ async fn long_texts_keep_their_head_and_their_tail() {
     world.applied(&done).await;
     let [run] = world.runs(&head).try_into().unwrap();
     for (what, text) in [("summary", run.summary.unwrap()), ("text", run.text.unwrap())] {
-        assert_eq!(text.chars().count(), 65_535);
+        assert!((65_000..=65_535).contains(&text.len()), "{what}: {}", text.len());
         assert!(text.starts_with(&format!("{what} begins")), "{what}");
         assert!(text.ends_with(&format!("{what} ends")), "{what}");
         assert!(text.contains("cut"), "{what}");
@@ -188,7 +198,10 @@ async fn fifty_runs_survive_a_third_of_all_answers_lost() {
     for (n, head) in heads.iter().enumerate() {
         let [run] = world.runs(head).try_into().unwrap();
         assert_eq!(run.created, 1, "of {head}");
-        assert_eq!((run.status.as_str(), run.conclusion.as_deref()), ("completed", Some("failure")));
+        assert_eq!(
+            (run.status.as_str(), run.conclusion.as_deref()),
+            ("completed", Some("failure"))
+        );
         let mut found = messages(&run);
         found.sort();
         let mut expected: Vec<_> = annotations("wrong", if n % 5 == 0 { 130 } else { 7 })
@@ -232,7 +245,7 @@ async fn a_forge_that_dies_in_the_middle_is_followed_by_one_that_goes_on() {
     world.sim.add_fault(slow).unwrap();
     let forge = world.forge().await;
     let effect = world.ask_check(done).await;
-    world.until(|s| s.repo(crate::world::REPO).unwrap().checks.iter().any(|c| c.annotations.len() == 50)).await;
+    world.until(|s| s.repo(REPO).unwrap().checks.iter().any(|c| c.annotations.len() == 50)).await;
     forge.kill();
     world.sim.clear_faults().unwrap();
     let mut settings = world.settings();
@@ -271,14 +284,19 @@ async fn a_second_run_that_shows_up_late_gets_another_name() {
     let world = World::with_app().await;
     let mut settings = world.settings();
     settings.lookup_delays = vec![ms(100), ms(1500)];
-    world.sim.delay_lists(2500).unwrap();
-    let rule = Rule::new(Trouble::DropAfterCommit).method("POST").path("*/check-runs").times(1);
+    let rule = Rule::new(Trouble::DropBeforeCommit).method("POST").path("*/check-runs").times(1);
     world.sim.add_fault(rule).unwrap();
     let _forge = world.forge_with(settings).await;
     let head = world.base_sha.clone();
     let done = world.ask_check(world.completed(&head, 1, "failure")).await;
     world.applied(&done).await;
-    world.event("duplicate_removed", &done).await;
+    // What was on its way all the time arrives.
+    let body = serde_json::json!({ "name": CHECK, "head_sha": head });
+    let at = Endpoint::repo(&REPO.parse().unwrap()).at("check-runs");
+    world.as_app().post::<serde_json::Value>(at, &body).await.unwrap();
+    assert_eq!(world.runs(&head).len(), 2);
+    let report = world.event("duplicate_removed", &done).await;
+    assert!(report.detail.contains("one too many"), "{}", report.detail);
     let [run] = world.runs(&head).try_into().unwrap();
     assert_eq!(run.conclusion.as_deref(), Some("failure"));
 }

@@ -2,12 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub, missing_docs)]
 
+mod apps;
 mod branches;
+mod checks;
 mod effects;
 mod faults;
 mod fences;
 mod labels;
 mod lost_answers;
 mod paces;
+mod ready;
 mod restarts;
+mod statuses;
 mod world;

@@ -10,15 +10,20 @@ use booty_bus::{Bus, BusSettings, local::LocalServer};
 use booty_events::{
     EffectId, Lane, Message, Service, stream,
     v1::{
-        CheckRun, CheckStatus, Comment, Effect, Event, FileChange, FileMode, IssueOutcome, OpenPullRequest, effect::Write,
+        CheckRun, CheckStatus, Comment, Effect, Event, FileChange, FileMode, IssueOutcome,
+        OpenPullRequest, effect::Write,
     },
 };
 use booty_forge::{App, Credentials, Error, Settings, Status, marker::Markers};
-use booty_github::{AppKey, Client, ClientSettings, Endpoint, StaticToken, pace::PaceSettings};
+use booty_github::{
+    AppKey, AppTokens, Client, ClientSettings, Endpoint, StaticToken, object::Sha,
+    pace::PaceSettings,
+};
 use booty_service::Outbox;
 use booty_sim::{
     CheckRunView, Clock, NewApp, Paces, Permission, Scope, Sim, SimSettings, Snapshot,
 };
+use chrono::Utc;
 use futures_util::StreamExt;
 use tokio::{runtime::Runtime, sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -162,11 +167,7 @@ impl World {
             patience: ms(500),
             holder: "forge-1".to_owned(),
             shutdown_grace: ms(2000),
-            ..Settings::new(
-                self.sim.api_url(),
-                self.credentials(),
-                KEY.into(),
-            )
+            ..Settings::new(self.sim.api_url(), self.credentials(), KEY.into())
         }
     }
 
@@ -372,6 +373,34 @@ impl World {
     pub fn github(&self) -> Client {
         let settings = ClientSettings::new(self.sim.api_url().parse().unwrap());
         Client::new(settings, Arc::new(StaticToken::new(self.token.as_str().into()))).unwrap()
+    }
+
+    /// GitHub as forge's App sees the repository.
+    pub fn as_app(&self) -> Client {
+        let Credentials::App(key) = self.credentials() else { panic!("forge is a person") };
+        let settings = ClientSettings::new(self.sim.api_url().parse().unwrap());
+        let tokens = AppTokens::new(settings.clone(), key, Utc::now).unwrap();
+        let repository = Some(REPO.parse().unwrap());
+        let scope = booty_github::Scope { installation: None, repository };
+        Client::new(settings, Arc::new(tokens)).unwrap().scoped(scope)
+    }
+
+    /// A commit of its own that no branch needs, made by a person.
+    pub async fn commit(&self, message: &str) -> String {
+        let (github, repo) = (self.github(), REPO.parse().unwrap());
+        let git = Endpoint::repo(&repo).at("git");
+        let base = github.get_git_commit(&repo, &self.base_sha).await.unwrap().unwrap();
+        let body = serde_json::json!({
+            "message": message, "tree": base.tree.sha, "parents": [base.sha],
+        });
+        let made = github.post::<Sha>(git.at("commits"), &body).await.unwrap();
+        made.body.sha
+    }
+
+    /// Forge remembers nothing of these.
+    pub async fn forget_records(&self, keys: &str) {
+        let stream = self.bus.jetstream().get_stream("KV_booty_effects").await.unwrap();
+        stream.purge().filter(format!("$KV.booty_effects.{keys}")).await.unwrap();
     }
 
     /// Path to mode and content of a commit's tree.

@@ -18,9 +18,9 @@ use base64::{
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
 use booty_events::RepoName;
-use booty_github::{AppKey, AppTokens, Client, ClientSettings, Scope, TokenSource};
+use booty_github::{AppKey, AppTokens, Client, ClientSettings, Scope, TokenError, TokenSource};
 use chrono::{DateTime, TimeDelta, Utc};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use crate::server::{Answer, Scripted, answer, settings};
@@ -192,6 +192,29 @@ async fn a_refused_token_is_replaced_and_the_request_sent_again() {
         .collect();
     assert_eq!((bearers[0].as_str(), bearers[2].as_str()), ("Bearer ghs_one", "Bearer ghs_two"));
     assert_eq!(server.seen()[1].body, server.seen()[3].body);
+}
+
+/// Takes its time.
+struct Slow(Duration);
+
+#[async_trait::async_trait]
+impl TokenSource for Slow {
+    async fn token(&self, _scope: &Scope) -> Result<SecretString, TokenError> {
+        tokio::time::sleep(self.0).await;
+        Ok("ghs_slow".into())
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_sent_when_the_token_took_all_the_time() {
+    let server = Scripted::start(vec![answer(201, r#"{"id":3}"#)]).await;
+    let settings = settings(&server.url);
+    let slow = Arc::new(Slow(settings.timeout + Duration::from_millis(1)));
+    let client = Client::new(settings, slow).unwrap();
+    let at = booty_github::Endpoint::repo(&repo()).at("issues");
+    let error = client.post::<Value>(at, &json!({ "title": "t" })).await.unwrap_err();
+    assert!(matches!(error, booty_github::Error::Timeout { sent: false, .. }), "{error:?}");
+    assert!(server.seen().is_empty());
 }
 
 #[tokio::test]

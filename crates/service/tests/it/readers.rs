@@ -55,11 +55,7 @@ async fn forge(bus: &Bus) -> (Arc<AtomicUsize>, CancellationToken) {
     // Until it is there, nobody is.
     let probe = ReadTokenRequest { repository: "octo/none".to_owned(), ..Default::default() };
     let timeout = std::time::Duration::from_secs(5);
-    while ready
-        .call(RPC_FORGE_READ_TOKEN, probe.encode_to_vec().into(), timeout)
-        .await
-        .is_err()
-    {
+    while ready.call(RPC_FORGE_READ_TOKEN, probe.encode_to_vec().into(), timeout).await.is_err() {
         tokio::task::yield_now().await;
     }
     count.store(0, Ordering::SeqCst);

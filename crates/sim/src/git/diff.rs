@@ -26,7 +26,7 @@ pub(crate) struct FileDiff {
 }
 
 /// A git program on one repository.
-fn git(repository: &Path) -> Command {
+pub(super) fn git(repository: &Path) -> Command {
     let mut command = Command::new("git");
     isolate(&mut command).arg("--git-dir").arg(repository).stdin(std::process::Stdio::null());
     command

@@ -208,6 +208,20 @@ impl Store {
         Ok(())
     }
 
+    /// Takes what these refspecs name from another repository on this disk.
+    pub(crate) fn fetch(&self, from: &Path, refspecs: &[&str]) -> Result<(), GitError> {
+        let out = super::diff::git(&self.path)
+            .args(["fetch", "--quiet", "--no-tags", "--no-write-fetch-head"])
+            .arg(from)
+            .args(refspecs)
+            .output()
+            .map_err(GitError::new)?;
+        if out.status.success() {
+            return Ok(());
+        }
+        Err(GitError(String::from_utf8_lossy(&out.stderr).into_owned()))
+    }
+
     /// The commits that `head` has and `base` lacks, newest first; `None` without common history.
     pub(crate) fn between(
         &self,

@@ -23,7 +23,7 @@ pub(super) fn list(world: &mut World, call: &Call) -> Result<Answer, Refusal> {
         .filter(|(_, pull)| base.is_none_or(|base| pull.base == base))
         .filter(|(_, pull)| {
             head.is_none_or(|(owner, head)| {
-                owner.eq_ignore_ascii_case(&repo.owner) && pull.head == head
+                owner.eq_ignore_ascii_case(&pull.head_owner) && pull.head == head
             })
         })
         .collect();
@@ -40,6 +40,9 @@ pub(super) fn list(world: &mut World, call: &Call) -> Result<Answer, Refusal> {
 
 pub(super) fn create(world: &mut World, call: &Call) -> Result<Answer, Refusal> {
     let (head, base) = (call.required_text("head")?, call.required_text("base")?);
+    if call.permission < Permission::Write && !is_own(world, call, head) {
+        return Err(Refusal::not_accessible());
+    }
     let title = call
         .text("title")?
         .ok_or_else(|| Refusal::invalid("PullRequest", "title", "missing_field"))?;
@@ -57,20 +60,20 @@ pub(super) fn create(world: &mut World, call: &Call) -> Result<Answer, Refusal> 
 
 pub(super) fn get(world: &mut World, call: &Call) -> Result<Answer, Refusal> {
     let number = call.number("number")?;
+    let open = world.issue(&call.repo, number)?.open;
+    let draft = world.pull(&call.repo, number)?.draft;
+    let merged = if open { world.try_merge(&call.repo, number)? } else { None };
     let mut body = one(world, call, number)?;
-    let pull = world.pull(&call.repo, number)?;
-    let repo = world.repo(&call.repo)?;
-    if let (true, Some(onto)) = (world.issue(&call.repo, number)?.open, repo.git.branch(&pull.base))
-    {
-        let merges = repo.git.merge_trees(onto, pull.head_sha)?.is_some();
-        body["mergeable"] = merges.into();
-        body["rebaseable"] = merges.into();
-        body["mergeable_state"] = match (merges, pull.draft) {
+    if open {
+        body["mergeable"] = merged.is_some().into();
+        body["rebaseable"] = merged.is_some().into();
+        body["mergeable_state"] = match (merged.is_some(), draft) {
             (false, _) => "dirty",
             (true, true) => "draft",
             (true, false) => "clean",
         }
         .into();
+        body["merge_commit_sha"] = merged.map(|id| id.to_string()).into();
     }
     Ok(Answer::ok(body))
 }
@@ -89,7 +92,7 @@ pub(super) fn edit(world: &mut World, call: &Call) -> Result<Answer, Refusal> {
         state_reason: None,
     };
     if let Some(base) = call.text("base")? {
-        world.set_pull_base(&call.repo, number, base)?;
+        world.set_pull_base(&call.repo, number, &call.viewer, base)?;
     }
     world.edit_issue(&call.repo, number, &call.viewer, edit)?;
     Ok(Answer::ok(one(world, call, number)?))
@@ -114,6 +117,21 @@ pub(super) fn commits(world: &mut World, call: &Call) -> Result<Answer, Refusal>
     Ok(call.page(found, |commit| show::commit_in_list(world, repo, &commit)))
 }
 
+/// Of a commit.
+pub(super) fn of_commit(world: &mut World, call: &Call) -> Result<Answer, Refusal> {
+    let repo = world.repo(&call.repo)?;
+    let name = call.param("ref");
+    let id = repo
+        .git
+        .resolve_commit(name)
+        .ok_or_else(|| Refusal::unprocessable(format!("No commit found for SHA: {name}")))?;
+    let mut found = Vec::new();
+    for number in world.pulls_with(&call.repo, id)? {
+        found.push((world.issue(&call.repo, number)?, world.pull(&call.repo, number)?));
+    }
+    Ok(call.page(found, |(issue, pull)| show::pull_in_list(world, repo, issue, pull, &call.viewer)))
+}
+
 pub(super) fn merge(world: &mut World, call: &Call) -> Result<Answer, Refusal> {
     let number = call.number("number")?;
     if let Some(sha) = call.text("sha")? {
@@ -131,6 +149,15 @@ pub(super) fn merge(world: &mut World, call: &Call) -> Result<Answer, Refusal> {
         "merged": true,
         "message": "Pull Request successfully merged",
     })))
+}
+
+/// Whether a head is a branch of the viewer's own fork.
+fn is_own(world: &World, call: &Call, head: &str) -> bool {
+    let Some((owner, _)) = head.split_once(':') else { return false };
+    world.head_repository(&call.repo, owner).is_some_and(|key| {
+        key != call.repo
+            && world.repo(&key).is_ok_and(|fork| fork.permission(&call.viewer) >= Permission::Write)
+    })
 }
 
 fn one(world: &World, call: &Call, number: u64) -> Result<Value, Refusal> {

@@ -14,13 +14,13 @@ pub(crate) fn pull_in_list(
     pull: &Pull,
     viewer: &str,
 ) -> Value {
-    Value::Object(common(world, repo, found, pull, &repository(world, repo, viewer)))
+    Value::Object(common(world, repo, found, pull, &|repo| repository(world, repo, viewer)))
 }
 
 /// With the counts that lists leave out.
 pub(crate) fn pull_full(world: &World, repo: &Repo, found: &Issue, pull: &Pull) -> Value {
-    let inner = super::repository_in_event(world, repo);
-    let mut body = common(world, repo, found, pull, &inner);
+    let shown = |repo: &Repo| super::repository_in_event(world, repo);
+    let mut body = common(world, repo, found, pull, &shown);
     let files = pull.files(&repo.git).unwrap_or_default();
     let additions: u64 = files.iter().map(|file| file.additions).sum();
     let deletions: u64 = files.iter().map(|file| file.deletions).sum();
@@ -51,7 +51,7 @@ fn common(
     repo: &Repo,
     found: &Issue,
     pull: &Pull,
-    inner: &Value,
+    shown: &dyn Fn(&Repo) -> Value,
 ) -> Map<String, Value> {
     let full_name = repo.full_name();
     let repo_api = format!("{}/repos/{full_name}", world.base);
@@ -60,14 +60,19 @@ fn common(
     let html = format!("{}/{full_name}/pull/{}", world.base, found.number);
     let statuses = format!("{repo_api}/statuses/{}", pull.head_sha);
     let review_comment = format!("{repo_api}/pulls/comments{{/number}}");
-    let side = |branch: &str, sha: gix::ObjectId| {
+    let side = |owner: &str, branch: &str, sha: gix::ObjectId, of: Option<&Repo>| {
         json!({
-            "label": format!("{}:{branch}", repo.owner),
+            "label": format!("{owner}:{branch}"),
             "ref": branch,
             "sha": sha.to_string(),
-            "user": user(world, &repo.owner),
-            "repo": inner,
+            "user": user(world, owner),
+            "repo": of.map(shown),
         })
+    };
+    let head_repo = match pull.head_repo {
+        Some(id) if id == repo.id => Some(repo),
+        Some(id) => world.repo_by_id(id),
+        None => None,
     };
     let href = |url: String| json!({"href": url});
     let body = json!({
@@ -101,8 +106,8 @@ fn common(
         "review_comment_url": review_comment,
         "comments_url": format!("{issue_api}/comments"),
         "statuses_url": statuses,
-        "head": side(&pull.head, pull.head_sha),
-        "base": side(&pull.base, pull.base_sha),
+        "head": side(&pull.head_owner, &pull.head, pull.head_sha, head_repo),
+        "base": side(&repo.owner, &pull.base, pull.base_sha, Some(repo)),
         "_links": {
             "self": href(api.clone()),
             "html": href(html.clone()),

@@ -94,7 +94,7 @@ fn common(world: &World, repo: &Repo) -> Map<String, Value> {
         "owner": user(world, &repo.owner),
         "html_url": html,
         "description": null,
-        "fork": false,
+        "fork": repo.parent.is_some(),
         "created_at": time(repo.created_at),
         "updated_at": time(repo.updated_at),
         "pushed_at": time(repo.pushed_at),

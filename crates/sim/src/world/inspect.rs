@@ -87,6 +87,7 @@ fn view(world: &World, repo: &Repo) -> Result<RepoView, Refusal> {
                 draft: pull.draft,
                 merged: pull.merged_at.is_some(),
                 head: pull.head.clone(),
+                head_repo: pull.head_repo.and_then(|id| world.repo_by_id(id)).map(Repo::full_name),
                 head_sha: pull.head_sha.to_string(),
                 base: pull.base.clone(),
                 labels: names(issue),

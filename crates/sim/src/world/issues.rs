@@ -150,6 +150,7 @@ impl World {
         }
         if open {
             self.check_reopen(repo, number)?;
+            self.catch_up(repo, number)?;
         }
         let (id, now) = (self.next_id(), self.now());
         let issue = self.issue_mut(repo, number)?;

@@ -82,6 +82,8 @@ pub(crate) struct Repo {
     pub(crate) owner: String,
     pub(crate) name: String,
     pub(crate) private: bool,
+    /// Id of the repository that it is a fork of.
+    pub(crate) parent: Option<u64>,
     pub(crate) default_branch: String,
     /// Branches that take no direct update.
     pub(crate) protected: BTreeSet<String>,
@@ -152,6 +154,8 @@ pub(crate) struct Pull {
     pub(crate) merged_at: Option<DateTime<Utc>>,
     pub(crate) merged_by: Option<String>,
     pub(crate) merge_commit: Option<gix::ObjectId>,
+    /// Base and head that were last merged on trial, and what that made; `None` for a conflict.
+    pub(crate) tried: Option<(gix::ObjectId, gix::ObjectId, Option<gix::ObjectId>)>,
 }
 
 #[derive(Clone, Debug)]

@@ -32,16 +32,19 @@ impl World {
     ) -> Result<u64, Refusal> {
         check_title("PullRequest", new.title)?;
         check_body("PullRequest", new.body)?;
-        let found = self.repo(repo)?;
         let invalid = |field| Refusal::invalid("PullRequest", field, "invalid");
-        let head = match new.head.split_once(':') {
-            // Forks have no place here: another owner's branch isn't found.
-            Some((owner, head)) if owner.eq_ignore_ascii_case(&found.owner) => head,
-            Some(_) => return Err(invalid("head")),
-            None => new.head,
+        let (from, head) = match new.head.split_once(':') {
+            Some((owner, head)) => {
+                (self.head_repository(repo, owner).ok_or_else(|| invalid("head"))?, head)
+            }
+            None => (repo.to_owned(), new.head),
         };
-        let base_sha = found.git.branch(new.base).ok_or_else(|| invalid("base"))?;
-        let head_sha = found.git.branch(head).ok_or_else(|| invalid("head"))?;
+        let base_sha = self.repo(repo)?.git.branch(new.base).ok_or_else(|| invalid("base"))?;
+        let from = self.repo(&from)?;
+        let (head_repo, head_owner) = (from.id, from.owner.clone());
+        let head_sha = from.git.branch(head).ok_or_else(|| invalid("head"))?;
+        self.bring(repo, head_repo, head_sha)?;
+        let found = self.repo(repo)?;
         let custom = |message: String| Refusal::custom("PullRequest", None, message);
         match found.git.between(base_sha, head_sha)? {
             None => {
@@ -55,9 +58,8 @@ impl World {
             }
             Some(_) => {}
         }
-        if self.open_pull_for(repo, head, new.base)?.is_some() {
-            let owner = &self.repo(repo)?.owner;
-            return Err(custom(format!("A pull request already exists for {owner}:{head}.")));
+        if self.open_pull_for(repo, head_repo, head, new.base)?.is_some() {
+            return Err(custom(format!("A pull request already exists for {head_owner}:{head}.")));
         }
         if new.draft && !self.repo(repo)?.drafts {
             return Err(Refusal::unprocessable(
@@ -67,8 +69,8 @@ impl World {
         let pull = Pull {
             id: self.next_id(),
             head: head.to_owned(),
-            head_owner: self.repo(repo)?.owner.clone(),
-            head_repo: Some(self.repo(repo)?.id),
+            head_owner,
+            head_repo: Some(head_repo),
             head_sha,
             base: new.base.to_owned(),
             base_sha,
@@ -77,6 +79,7 @@ impl World {
             merged_at: None,
             merged_by: None,
             merge_commit: None,
+            tried: None,
         };
         let number = self.insert_issue(repo, author, new.title, new.body, Some(pull))?;
         self.repo(repo)?.git.set_reference(&format!("refs/pull/{number}/head"), head_sha)?;
@@ -87,12 +90,14 @@ impl World {
     pub(crate) fn open_pull_for(
         &self,
         repo: &str,
+        head_repo: u64,
         head: &str,
         base: &str,
     ) -> Result<Option<u64>, Refusal> {
         Ok(self.repo(repo)?.issues.values().find_map(|issue| {
             let pull = issue.pull.as_ref().filter(|_| issue.open)?;
-            (pull.head == head && pull.base == base).then_some(issue.number)
+            let same = pull.head_repo == Some(head_repo) && pull.head == head && pull.base == base;
+            same.then_some(issue.number)
         }))
     }
 
@@ -110,13 +115,27 @@ impl World {
         if pull.merged_at.is_some() {
             return refuse("state cannot be changed. The pull request is merged.".to_owned());
         }
-        if self.repo(repo)?.git.branch(&pull.head).is_none() {
+        let Some(head_repo) = pull.head_repo else {
+            return refuse(
+                "state cannot be changed. The repository that submitted this pull request has \
+                 been deleted."
+                    .to_owned(),
+            );
+        };
+        let Some(tip) = self.head_tip(pull) else {
             return refuse(format!(
                 "state cannot be changed. The {} branch has been deleted.",
                 pull.head
             ));
+        };
+        self.bring(repo, head_repo, tip)?;
+        if self.repo(repo)?.git.merge_base(tip, pull.head_sha) != Some(pull.head_sha) {
+            return refuse(format!(
+                "state cannot be changed. The {} branch was force-pushed or recreated.",
+                pull.head
+            ));
         }
-        if self.open_pull_for(repo, &pull.head, &pull.base)?.is_some() {
+        if self.open_pull_for(repo, head_repo, &pull.head, &pull.base)?.is_some() {
             return refuse(
                 "state cannot be changed. There is already an open pull request for this branch."
                     .to_owned(),
@@ -125,10 +144,21 @@ impl World {
         Ok(())
     }
 
+    /// A reopened pull request is where its branch is by now.
+    pub(super) fn catch_up(&mut self, repo: &str, number: u64) -> Result<(), Refusal> {
+        let Some(pull) = &self.issue(repo, number)?.pull else { return Ok(()) };
+        if let Some(tip) = self.head_tip(pull) {
+            self.pull_mut(repo, number)?.head_sha = tip;
+            self.repo(repo)?.git.set_reference(&format!("refs/pull/{number}/head"), tip)?;
+        }
+        Ok(())
+    }
+
     pub(crate) fn set_pull_base(
         &mut self,
         repo: &str,
         number: u64,
+        actor: &str,
         base: &str,
     ) -> Result<(), Refusal> {
         let base_sha = self
@@ -137,24 +167,38 @@ impl World {
             .branch(base)
             .ok_or_else(|| Refusal::invalid("PullRequest", "base", "invalid"))?;
         let pull = self.pull_mut(repo, number)?;
-        base.clone_into(&mut pull.base);
-        pull.base_sha = base_sha;
+        if pull.base == base {
+            return Ok(());
+        }
+        let was = std::mem::replace(&mut pull.base, base.to_owned());
+        let was_sha = std::mem::replace(&mut pull.base_sha, base_sha);
+        let changes = json!({"changes": {"base": {
+            "ref": {"from": was}, "sha": {"from": was_sha.to_string()},
+        }}});
+        self.emit_issue(repo, number, "edited", actor, changes);
         Ok(())
     }
 
-    pub(crate) fn set_ready(
+    /// Makes it a draft, or ends that.
+    pub(crate) fn set_draft(
         &mut self,
         repo: &str,
         number: u64,
         actor: &str,
+        draft: bool,
     ) -> Result<(), Refusal> {
-        if !self.pull(repo, number)?.draft {
+        if self.pull(repo, number)?.draft == draft {
             return Ok(());
         }
         let (id, now) = (self.next_id(), self.now());
-        self.pull_mut(repo, number)?.draft = false;
-        self.issue_mut(repo, number)?.history.push(happening(id, "ready_for_review", actor, now));
-        self.emit_issue(repo, number, "ready_for_review", actor, Value::Null);
+        let (noted, told) = if draft {
+            ("convert_to_draft", "converted_to_draft")
+        } else {
+            ("ready_for_review", "ready_for_review")
+        };
+        self.pull_mut(repo, number)?.draft = draft;
+        self.issue_mut(repo, number)?.history.push(happening(id, noted, actor, now));
+        self.emit_issue(repo, number, told, actor, Value::Null);
         Ok(())
     }
 
@@ -182,8 +226,10 @@ impl World {
             .git
             .merge_trees(onto, pull.head_sha)?
             .ok_or_else(|| not_allowed("Merge conflict"))?;
-        let message =
-            format!("Merge pull request #{number} from {}/{}\n\n{title}", found.owner, pull.head);
+        let message = format!(
+            "Merge pull request #{number} from {}/{}\n\n{title}",
+            pull.head_owner, pull.head
+        );
         let parents = [onto, pull.head_sha];
         let merged = found.git.write_commit(tree, &parents, &person, &person, &message)?;
         found.git.set_reference(&format!("refs/heads/{}", pull.base), merged)?;
@@ -211,38 +257,54 @@ impl World {
         Ok(merged)
     }
 
-    /// A head branch moved or went: its open pull requests follow it or are closed.
-    pub(super) fn follow_head(
+    /// The head of a pull request is another commit now.
+    pub(super) fn move_head(
         &mut self,
         repo: &str,
+        number: u64,
         actor: &str,
-        branch: &str,
         old: Option<ObjectId>,
-        new: Option<ObjectId>,
+        new: ObjectId,
     ) -> Result<(), Refusal> {
-        let numbers: Vec<u64> = self
-            .repo(repo)?
-            .issues
-            .values()
-            .filter(|issue| issue.open)
-            .filter(|issue| issue.pull.as_ref().is_some_and(|pull| pull.head == branch))
-            .map(|issue| issue.number)
-            .collect();
-        for number in numbers {
-            match new {
-                None => self.set_open(repo, number, actor, false, None)?,
-                Some(new) => {
-                    self.pull_mut(repo, number)?.head_sha = new;
-                    self.repo(repo)?.git.set_reference(&format!("refs/pull/{number}/head"), new)?;
-                    let shas = json!({
-                        "before": old.map(|id| id.to_string()),
-                        "after": new.to_string(),
-                    });
-                    self.emit_issue(repo, number, "synchronize", actor, shas);
-                }
+        let was = self.pull(repo, number)?.head_sha;
+        if was == new {
+            return Ok(());
+        }
+        let (id, now) = (self.next_id(), self.now());
+        let forced = self.repo(repo)?.git.merge_base(was, new) != Some(was);
+        self.pull_mut(repo, number)?.head_sha = new;
+        if forced {
+            self.issue_mut(repo, number)?.history.push(Happening {
+                commit: Some(new),
+                ..happening(id, "head_ref_force_pushed", actor, now)
+            });
+        }
+        self.repo(repo)?.git.set_reference(&format!("refs/pull/{number}/head"), new)?;
+        let shas = json!({
+            "before": old.unwrap_or(was).to_string(),
+            "after": new.to_string(),
+        });
+        self.emit_issue(repo, number, "synchronize", actor, shas);
+        Ok(())
+    }
+
+    /// The pull requests that a commit belongs to: those that merged it, else all that bring it.
+    pub(crate) fn pulls_with(&self, repo: &str, commit: ObjectId) -> Result<Vec<u64>, Refusal> {
+        let found = self.repo(repo)?;
+        let main = found.git.branch(&found.default_branch);
+        let is_in = main.is_some_and(|main| found.git.merge_base(main, commit) == Some(commit));
+        let mut numbers = Vec::new();
+        for issue in found.issues.values() {
+            let Some(pull) = &issue.pull else { continue };
+            if is_in && pull.merged_at.is_none() {
+                continue;
+            }
+            let brings = found.git.between(pull.base_sha, pull.head_sha)?.unwrap_or_default();
+            if brings.contains(&commit) || pull.merge_commit == Some(commit) {
+                numbers.push(issue.number);
             }
         }
-        Ok(())
+        Ok(numbers)
     }
 
     /// What a pull request changes, against where it left its base.

@@ -35,6 +35,9 @@ impl World {
         if found.git.reference(name).is_some() {
             return Err(Refusal::unprocessable("Reference already exists"));
         }
+        if is_hidden(name) {
+            return Err(Refusal::unprocessable("Reference update failed"));
+        }
         found
             .git
             .set_reference(name, id)
@@ -94,6 +97,9 @@ impl World {
     }
 
     fn check_unprotected(&self, repo: &str, name: &str) -> Result<(), Refusal> {
+        if is_hidden(name) {
+            return Err(Refusal::unprocessable("Reference update failed"));
+        }
         let branch = name.strip_prefix("refs/heads/").unwrap_or_default();
         if self.repo(repo)?.protected.contains(branch) {
             return Err(Refusal::unprocessable("Cannot update this protected ref.")
@@ -159,7 +165,7 @@ impl World {
         let push = self.push_event(repo, actor, name, old, new)?;
         self.emit(repo, "push", "", actor, push);
         if kind == "branch" {
-            self.follow_head(repo, actor, &short, old, new)?;
+            self.tell_bases(repo, actor, &short, old, new)?;
             if let Some(new) = new {
                 self.request_suites(repo, actor, &short, old, new)?;
             }
@@ -214,4 +220,9 @@ impl World {
             "pusher": {"name": person.name, "email": person.email},
         }))
     }
+}
+
+/// What GitHub keeps about pull requests is for reading alone.
+fn is_hidden(name: &str) -> bool {
+    name.starts_with("refs/pull/")
 }

@@ -36,44 +36,53 @@ impl World {
         let owner = self.user(owner).login;
         let path = self.data_dir().join(format!("{key}.git"));
         let git = Store::init(path, default_branch)?;
-        let now = self.now();
         let person = self.person(&owner);
         let tree = write_files(&git, None, files)?;
         let first = git.write_commit(tree, &[], &person, &person, "Initial commit")?;
         git.set_reference(&format!("refs/heads/{default_branch}"), first)?;
-        let id = self.next_id();
+        let repo = self.new_repo(&owner, name, default_branch, git);
+        self.repos.insert(key.clone(), repo);
+        self.ping(&key);
+        Ok(())
+    }
+
+    /// A public repository of nobody's but its owner's, with nothing but its git.
+    pub(super) fn new_repo(
+        &mut self,
+        owner: &str,
+        name: &str,
+        default_branch: &str,
+        git: Store,
+    ) -> Repo {
+        let (id, now) = (self.next_id(), self.now());
         let hooks = match self.webhook.clone() {
             Some(webhook) => vec![self.new_hook(webhook)],
             None => Vec::new(),
         };
-        self.repos.insert(
-            key.clone(),
-            Repo {
-                id,
-                owner: owner.clone(),
-                name: name.to_owned(),
-                private: false,
-                default_branch: default_branch.to_owned(),
-                protected: BTreeSet::new(),
-                drafts: true,
-                permissions: BTreeMap::from([(owner.to_lowercase(), Permission::Admin)]),
-                labels: Vec::new(),
-                issues: BTreeMap::new(),
-                comments: BTreeMap::new(),
-                hooks,
-                suites: BTreeMap::new(),
-                checks: BTreeMap::new(),
-                statuses: Vec::new(),
-                next_number: 1,
-                git,
-                ref_visible: HashMap::new(),
-                created_at: now,
-                updated_at: now,
-                pushed_at: now,
-            },
-        );
-        self.ping(&key);
-        Ok(())
+        Repo {
+            id,
+            owner: owner.to_owned(),
+            name: name.to_owned(),
+            private: false,
+            parent: None,
+            default_branch: default_branch.to_owned(),
+            protected: BTreeSet::new(),
+            drafts: true,
+            permissions: BTreeMap::from([(owner.to_lowercase(), Permission::Admin)]),
+            labels: Vec::new(),
+            issues: BTreeMap::new(),
+            comments: BTreeMap::new(),
+            hooks,
+            suites: BTreeMap::new(),
+            checks: BTreeMap::new(),
+            statuses: Vec::new(),
+            next_number: 1,
+            git,
+            ref_visible: HashMap::new(),
+            created_at: now,
+            updated_at: now,
+            pushed_at: now,
+        }
     }
 
     /// Points every hook somewhere else; repositories without one get it, and its ping.
@@ -84,6 +93,9 @@ impl World {
         for key in keys {
             let hook = self.new_hook(webhook.clone());
             let Ok(repo) = self.repo_mut(&key) else { continue };
+            if repo.parent.is_some() {
+                continue;
+            }
             if repo.hooks.is_empty() {
                 repo.hooks.push(hook);
                 self.ping(&key);

@@ -7,7 +7,7 @@ use booty_sim::{Permission, Rule, Trouble};
 
 use crate::house::{House, REPO};
 
-async fn git(house: &House, token: Option<&str>, args: &[&str]) -> Output {
+pub(crate) async fn git(house: &House, token: Option<&str>, args: &[&str]) -> Output {
     let mut command = tokio::process::Command::new("git");
     command
         .current_dir(house.dir.path())

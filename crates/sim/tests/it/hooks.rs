@@ -9,7 +9,7 @@ use sha2::Sha256;
 
 use crate::house::{House, REPO, Receiver, SECRET, secret};
 
-async fn with_receiver() -> (House, Receiver) {
+pub(crate) async fn with_receiver() -> (House, Receiver) {
     let receiver = Receiver::start().await;
     let house =
         House::with(|settings| *settings = settings.clone().webhook(receiver.url(), secret()))
@@ -17,7 +17,7 @@ async fn with_receiver() -> (House, Receiver) {
     (house, receiver)
 }
 
-async fn delivered(house: &House, count: usize) {
+pub(crate) async fn delivered(house: &House, count: usize) {
     let seen = house
         .sim
         .wait_for(Duration::from_secs(10), |seen| (seen.deliveries.len() >= count).then_some(()))

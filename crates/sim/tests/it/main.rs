@@ -4,8 +4,10 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod apps;
+mod checks;
 mod clone;
 mod faults;
+mod forks;
 mod hooks;
 mod house;
 mod life;

@@ -14,11 +14,10 @@ use booty_events::{
     v1::{Annotation, CheckRun},
 };
 use booty_github::pace::Write;
-use booty_policy::markdown::head_and_tail;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::run;
+use super::{fit, run};
 use crate::{
     once::{Creation, Made, once},
     outcome::Stop,
@@ -30,8 +29,6 @@ use crate::{
 const BATCH: usize = 50;
 /// Nobody reads more of them, and each batch is a request.
 const MOST: usize = 1000;
-/// Message and details may have 64 KiB each, in bytes; a character has four at most.
-const LONGEST_MESSAGE: usize = 16 * 1024;
 /// GitHub's limit on an annotation's title, in characters.
 const LONGEST_TITLE: usize = 255;
 
@@ -176,10 +173,10 @@ fn as_json(annotation: &Annotation) -> Value {
         "start_line": start,
         "end_line": annotation.end_line.max(start),
         "annotation_level": level,
-        "message": head_and_tail(message, LONGEST_MESSAGE),
+        "message": fit(message),
     });
     let title: String = annotation.title.chars().take(LONGEST_TITLE).collect();
-    let details = head_and_tail(&annotation.raw_details, LONGEST_MESSAGE);
+    let details = fit(&annotation.raw_details);
     for (name, text) in [("title", title), ("raw_details", details)] {
         if !text.is_empty() {
             value[name] = json!(text);

@@ -15,13 +15,16 @@ use booty_events::{
     v1::{CheckRun, CheckStatus},
 };
 
+use booty_policy::markdown::head_and_tail;
+
 use super::Applied;
 use crate::{once, outcome::Stop, record::Record, work::Work};
 
 /// The step under which a run's id and address are known.
 pub(super) const RUN: &str = "check_run";
 
-/// GitHub's limit on a run's summary and on its text, in characters.
+/// GitHub's limit on a run's summary, its text and an annotation's message. Its pages say characters
+/// and its refusals bytes: both are kept to.
 const LONGEST_TEXT: usize = 65_535;
 
 /// What a completed run may conclude.
@@ -97,6 +100,19 @@ fn check(write: &CheckRun) -> Result<CommitSha, Stop> {
     }
 }
 
+/// Cuts the middle out of a text that GitHub would refuse for its length.
+fn fit(text: &str) -> String {
+    let mut room = LONGEST_TEXT;
+    loop {
+        let cut = head_and_tail(text, room);
+        if cut.len() <= LONGEST_TEXT {
+            return cut;
+        }
+        // Some characters have several bytes.
+        room = room * LONGEST_TEXT / cut.len();
+    }
+}
+
 /// What a person reads first.
 fn title(write: &CheckRun) -> &str {
     match (write.title.trim(), write.status()) {
@@ -104,5 +120,22 @@ fn title(write: &CheckRun) -> &str {
         ("", CheckStatus::InProgress) => "In progress",
         ("", _) => &write.conclusion,
         (title, _) => title,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_are_cut_to_their_bytes_and_no_further() {
+        for (letter, most_lost) in [("x", 0), ("é", 2), ("語", 300), ("🦀", 300)] {
+            let text = format!("begin{}end", letter.repeat(70_000));
+            let cut = fit(&text);
+            assert!(cut.len() <= LONGEST_TEXT, "{letter}: {}", cut.len());
+            assert!(cut.len() + most_lost >= LONGEST_TEXT, "{letter}: {}", cut.len());
+            assert!(cut.starts_with("begin") && cut.ends_with("end"));
+        }
+        assert_eq!(fit("short"), "short");
     }
 }

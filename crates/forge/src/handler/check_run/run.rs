@@ -8,11 +8,10 @@ use booty_events::{
     v1::{CheckRun, CheckStatus},
 };
 use booty_github::{Endpoint, object};
-use booty_policy::markdown::head_and_tail;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
 
-use super::{LONGEST_TEXT, RUN, Said, annotations, title};
+use super::{RUN, Said, annotations, fit, title};
 use crate::{
     once::{Creation, Made, once_ever},
     outcome::Stop,
@@ -143,13 +142,13 @@ pub(super) fn output(write: &CheckRun) -> Map<String, Value> {
     let title: String = title(write).chars().take(LONGEST_TITLE).collect();
     let summary = match write.summary.trim() {
         "" => title.clone(),
-        summary => head_and_tail(summary, LONGEST_TEXT),
+        summary => fit(summary),
     };
     let mut output = Map::new();
     output.insert("title".to_owned(), json!(title));
     output.insert("summary".to_owned(), json!(summary));
     // Also an empty one, or the text of the state before would stay.
-    output.insert("text".to_owned(), json!(head_and_tail(&write.text, LONGEST_TEXT)));
+    output.insert("text".to_owned(), json!(fit(&write.text)));
     output
 }
 
