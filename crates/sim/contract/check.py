@@ -23,6 +23,11 @@ ANYWHERE = {400, 401, 403, 404, 429, 500, 502, 503}
 KNOWN = {
     "state_reason: None is not one of": "an open issue's state_reason is null; the enum lacks it",
     "labels/*/description: None": "a label without a description has null in lists of pulls too",
+    "conclusion: None is not one of": "a run without a conclusion has null; the enum lacks it",
+    "head/repo: None": "a deleted fork is null in the head; the description lacks it",
+    "*/account: '": "an account is a user or an enterprise; in lists the other one is missed",
+    "check-runs answers 422": "refused check runs are not described",
+    "statuses/{sha} answers 422": "refused statuses are not described",
     "is valid under each of": "the description's own alternatives overlap",
 }
 
@@ -48,7 +53,8 @@ HOST = "https://api.github.com"
 
 # The last part of these is a name that may hold slashes; the description's templates know none.
 SLASHES = re.compile(
-    r"^(/repos/[^/]+/[^/]+/(?:git/ref|git/refs|git/matching-refs|git/trees|branches|commits)/)(.+)$"
+    r"^(/repos/[^/]+/[^/]+/(?:git/ref|git/refs|git/matching-refs|git/trees|branches|commits)/)(.+?)"
+    r"(/(?:check-runs|check-suites|pulls|status|statuses))?$"
 )
 
 
@@ -95,7 +101,7 @@ def causes(error):
 def one_segment(path):
     """The path with the slashes inside of a reference's name encoded."""
     found = SLASHES.match(path)
-    return found[1] + found[2].replace("/", "%2F") if found else path
+    return found[1] + found[2].replace("/", "%2F") + (found[3] or "") if found else path
 
 
 def usable(description):
@@ -104,7 +110,7 @@ def usable(description):
     description["paths"] = {
         path: item
         for path, item in description["paths"].items()
-        if path in wanted or path.startswith("/repos/{owner}/{repo}/")
+        if path in wanted or path.startswith(("/repos/{owner}/{repo}/", "/app", "/installation/"))
     }
     return description
 
@@ -172,8 +178,12 @@ def main():
         fail(str(error))
     sent = [line for line in exchanges if "webhook" in line]
     exchanges = [line for line in exchanges if "webhook" not in line]
-    # Git's own protocol is not part of the API.
-    exchanges = [exchange for exchange in exchanges if ".git/" not in exchange["path"]]
+    # Git's own protocol is not part of the API, and GraphQL is described elsewhere.
+    exchanges = [
+        exchange
+        for exchange in exchanges
+        if ".git/" not in exchange["path"] and exchange["path"] != "/graphql"
+    ]
     if not exchanges:
         fail("the recording holds no exchange")
 

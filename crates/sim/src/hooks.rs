@@ -38,8 +38,8 @@ pub(crate) struct Delivery {
     /// Key of the repository.
     pub(crate) repo: String,
     pub(crate) repo_id: u64,
-    /// The App that it is for, where one is installed.
-    pub(crate) app: Option<u64>,
+    /// The installation that it is for, and its App, where there is one.
+    pub(crate) installation: Option<(u64, u64)>,
     pub(crate) hook: Hook,
     pub(crate) body: Bytes,
     pub(crate) redelivery: bool,
@@ -210,8 +210,8 @@ async fn send_one(delivery: Delivery, post: &Post) -> Sent {
 /// The headers that GitHub sends, in its own spelling.
 fn headers(delivery: &Delivery) -> Vec<(&'static str, String)> {
     let signature = sign(&delivery.hook.secret, &delivery.body);
-    let (target, target_type) = match delivery.app {
-        Some(app) => (app, "integration"),
+    let (target, target_type) = match delivery.installation {
+        Some((_, app)) => (app, "integration"),
         None => (delivery.repo_id, "repository"),
     };
     vec![

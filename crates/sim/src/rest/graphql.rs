@@ -56,7 +56,7 @@ fn operation<'a>(
     let found = match &document.operations {
         DocumentOperations::Single(one) => one,
         DocumentOperations::Multiple(all) => {
-            &all.iter().find(|(name, _)| Some(name.as_str()) == wanted)?.1
+            all.iter().find(|(name, _)| Some(name.as_str()) == wanted)?.1
         }
     };
     Some((found.node.ty, &found.node.selection_set.node))
@@ -166,6 +166,9 @@ impl Running<'_> {
         let name = field.node.name.node.as_str();
         let arguments = self.arguments(&field.node)?;
         let set = &field.node.selection_set.node;
+        if matches!(of, Object::Mutation) {
+            self.rehearse(&arguments, set, path)?;
+        }
         match self.resolve(of, name, &arguments) {
             Found::Leaf(value) => Ok(value),
             Found::Object(object) if set.items.is_empty() => Err(json!({
@@ -198,6 +201,23 @@ impl Running<'_> {
                 "message": format!("Field '{name}' doesn't exist on type '{}'", of.type_name()),
             })),
         }
+    }
+
+    /// A selection that can't be answered is refused before anything is done.
+    fn rehearse(
+        &mut self,
+        arguments: &Value,
+        set: &SelectionSet,
+        path: &mut Vec<String>,
+    ) -> Result<(), Value> {
+        let id = arguments.pointer("/input/pullRequestId").and_then(Value::as_str);
+        if let Some((key, number)) = id.and_then(|id| self.pull_of_node(id)) {
+            let payload = Object::Payload(Box::new(Object::PullRequest(key, number)), Value::Null);
+            let known = self.errors.len();
+            self.select(&payload, set, path)?;
+            self.errors.truncate(known);
+        }
+        Ok(())
     }
 
     fn arguments(&self, field: &Field) -> Result<Value, Value> {
@@ -411,10 +431,10 @@ impl Running<'_> {
                 let message = "Resource not accessible by personal access token";
                 return Err(("FORBIDDEN", message.to_owned()));
             }
-            Caller::Person { login, .. } => {
-                if issue.author != *login && repo.permission(login) < Permission::Write {
-                    return Err(("FORBIDDEN", denied(login)));
-                }
+            Caller::Person { login, .. }
+                if issue.author != *login && repo.permission(login) < Permission::Write =>
+            {
+                return Err(("FORBIDDEN", denied(login)));
             }
             _ if !self.may(repo, Access::Write) => {
                 return Err(("FORBIDDEN", "Resource not accessible by integration".to_owned()));

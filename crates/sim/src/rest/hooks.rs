@@ -99,7 +99,7 @@ fn item(sent: &Sent) -> Value {
         "status_code": sent.status,
         "event": sent.delivery.event,
         "action": sent.delivery.action,
-        "installation_id": null,
+        "installation_id": sent.delivery.installation.map(|(id, _)| id),
         "repository_id": sent.delivery.repo_id,
         "throttled_at": null,
     })

@@ -59,7 +59,7 @@ impl World {
                 action: action.clone(),
                 repo: repo.to_lowercase(),
                 repo_id,
-                app: installation.map(|(_, app)| app),
+                installation,
                 hook: hook.clone(),
                 body: Value::Object(body.clone()).to_string().into(),
                 redelivery: false,

@@ -260,11 +260,12 @@ impl World {
         head_sha: &str,
         actor: &str,
     ) -> Result<(), Refusal> {
+        let head = ObjectId::from_hex(head_sha.as_bytes()).map_err(|_| Refusal::not_found())?;
         let suites: Vec<u64> = self
             .repo(repo)?
             .suites
             .values()
-            .filter(|suite| suite.head_sha.to_string() == head_sha)
+            .filter(|suite| suite.head_sha == head)
             .map(|suite| suite.id)
             .collect();
         if suites.is_empty() {

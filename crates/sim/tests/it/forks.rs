@@ -150,14 +150,13 @@ async fn only_graphql_ends_a_draft() {
     let id = json!({"id": pull["node_id"]});
 
     // GitHub wants contents too, although none change.
-    let (app, installation, weak) = installed(&house).await;
+    let (_, installation, weak) = installed(&house).await;
     let refused = graphql(&house, &weak, READY, id.clone()).await;
     assert_eq!(refused["data"]["markPullRequestReadyForReview"], Value::Null);
     assert_eq!(refused["errors"][0]["type"], "FORBIDDEN");
     assert_eq!(refused["errors"][0]["path"], json!(["markPullRequestReadyForReview"]));
     assert_eq!(refused["errors"][0]["message"], "Resource not accessible by integration");
     house.sim.uninstall_app(installation).unwrap();
-    drop(app);
     let permissions = [("pull_requests", "write"), ("contents", "write")];
     let app = house.sim.create_app("finisher", &permissions).unwrap();
     let installation = house.sim.install_app(app.id, "acme", &[]).unwrap();
@@ -165,6 +164,9 @@ async fn only_graphql_ends_a_draft() {
     let minted = house.send_as(&crate::apps::jwt(&app), Method::POST, &mint, None).await.unwrap();
     let minted: Value = minted.json().await.unwrap();
     let strong = minted["token"].as_str().unwrap();
+    let wrong = READY.replace("isDraft", "draft");
+    let refused = graphql(&house, strong, &wrong, id.clone()).await;
+    assert_eq!(refused["errors"][0]["extensions"]["fieldName"], "draft", "and nothing is done");
     let done = graphql(&house, strong, READY, id.clone()).await;
     let done = &done["data"]["markPullRequestReadyForReview"]["pullRequest"];
     assert_eq!((&done["isDraft"], &done["number"]), (&json!(false), &json!(number)));
