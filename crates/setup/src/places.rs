@@ -97,13 +97,14 @@ pub(crate) const COPY_NODE: &str =
     "if [ -d /cache/node ]; then cp -R /cache/node/. /booty/node/ || exit 125; fi\n";
 
 /// After a script, while the network is there: pip's own cache is of no use without an index, so
-/// the wheels of what was installed are collected. Those that were built are taken from its cache.
+/// the wheels of what was installed are collected, with what most builds need. Those that were built
+/// are taken from its cache.
 pub(crate) const COLLECT_WHEELS: &str = "mkdir -p /cache/wheels\n\
     for python in .venv/bin/python venv/bin/python env/bin/python */.venv/bin/python; do\n\
     [ -x \"$python\" ] || continue\n\
-    \"$python\" -m pip freeze --all --exclude-editable | grep == > /tmp/frozen\n\
-    [ -s /tmp/frozen ] && \"$python\" -m pip wheel --quiet --no-deps --wheel-dir /cache/wheels -r /tmp/frozen\n\
-    \"$python\" -m pip download --quiet --only-binary :all: --dest /cache/wheels setuptools wheel\n\
+    \"$python\" -m pip freeze --all --exclude-editable | grep == | grep -v ^pip= > /tmp/frozen\n\
+    for name in setuptools wheel; do grep -q \"^$name=\" /tmp/frozen || echo $name >> /tmp/frozen; done\n\
+    \"$python\" -m pip wheel --quiet --no-deps --wheel-dir /cache/wheels -r /tmp/frozen\n\
     done\n\
     rm -rf /cache/pip /cache/uv\n";
 

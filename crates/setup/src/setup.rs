@@ -45,6 +45,9 @@ pub struct SetupStep {
     /// Who may fill its cache. The tree's own code runs in a setup step, so that a cache is as
     /// trustworthy as the tree: one pull request's must not serve another's, nor the base branch.
     pub scope: String,
+    /// Whose caches it may use besides, without filling them: the base branch's, for a pull request
+    /// that leaves its packages alone.
+    pub also_from: Vec<String>,
 }
 
 /// Why nothing can be said about a setup step.
@@ -91,20 +94,26 @@ impl Setup {
         if self.shared.settings.network == SetupNetwork::Off {
             return offline(sandbox, step, NotInstalledWhy::NetworkOff, Vec::new(), cancel).await;
         }
-        let Some(key) = key(step).await else {
+        let Some(packages) = packages(step).await else {
             // No manifest: nothing to install, or nothing to know an installation by.
             return offline(sandbox, step, NotInstalledWhy::NoNetwork, Vec::new(), cancel).await;
         };
+        for scope in &step.also_from {
+            if let Some(cache) = self.shared.caches.find(&key(step, scope, &packages))?
+                && let Some(installed) = from_cache(sandbox, step, &cache, cancel).await?
+            {
+                return Ok(installed);
+            }
+        }
+        let key = key(step, &step.scope, &packages);
         let filling = match self.shared.caches.cache_for(&key, cancel).await? {
             Cache::Filling(filling) => filling,
             Cache::Sealed(cache) => {
-                let result = from_cache(sandbox, step, &cache, cancel).await?;
-                if result.succeeded() {
-                    let after = after(sandbox, step, cache)?;
-                    return Ok(installed(true, result, after, Default::default()));
+                if let Some(installed) = from_cache(sandbox, step, &cache, cancel).await? {
+                    return Ok(installed);
                 }
                 // What was fetched in one way is not always found in another.
-                tracing::info!(event = "setup_cache_useless", end = %result.end, "filling it anew");
+                tracing::info!(event = "setup_cache_useless", "a cache is filled anew");
                 self.shared.caches.refill(&key, cache, cancel).await?
             }
         };
@@ -208,13 +217,13 @@ async fn offline(
     Ok(SetupOutcome::NotInstalled(NotInstalled { why, result, reached, refused, notes }))
 }
 
-/// Runs it with no network and a sealed cache.
+/// Runs it with no network and a sealed cache. `None`: it failed, so the cache may be to blame.
 async fn from_cache(
     sandbox: &Sandbox,
     step: &SetupStep,
     cache: &CacheFolder,
     cancel: &CancellationToken,
-) -> Result<RunResult, SetupError> {
+) -> Result<Option<SetupOutcome>, SetupError> {
     let mut command = with_env(step, places::sealed(&step.kinds));
     command.mounts = vec![Mount::read_only(cache.path(), places::CACHE)];
     let copy = scratch(sandbox, step)?;
@@ -222,7 +231,12 @@ async fn from_cache(
         command.mounts.push(Mount::writable(copy.path(), places::NODE_COPY));
         command.script.insert_str(0, places::COPY_NODE);
     }
-    run(sandbox, &command, cancel).await
+    let result = run(sandbox, &command, cancel).await?;
+    if !result.succeeded() {
+        return Ok(None);
+    }
+    let after = after(sandbox, step, cache.clone())?;
+    Ok(Some(installed(true, result, after, Default::default())))
 }
 
 fn after(sandbox: &Sandbox, step: &SetupStep, cache: CacheFolder) -> Result<After, SetupError> {
@@ -263,16 +277,19 @@ fn with_env(step: &SetupStep, env: places::Env) -> Command {
     command
 }
 
-async fn key(step: &SetupStep) -> Option<CacheKey> {
+/// The hash of what names its packages.
+async fn packages(step: &SetupStep) -> Option<[u8; 32]> {
     let (tree, kinds) = (step.command.work_tree.clone(), step.kinds.clone());
-    let found = tokio::task::spawn_blocking(move || inputs::hash(&tree, &kinds)).await;
-    let packages = found.ok().flatten()?;
+    tokio::task::spawn_blocking(move || inputs::hash(&tree, &kinds)).await.ok().flatten()
+}
+
+fn key(step: &SetupStep, scope: &str, packages: &[u8; 32]) -> CacheKey {
     let command = &step.command;
     let env = serde_json::to_vec(&command.env).unwrap_or_default();
     let directory: &Path = &command.directory;
     let inputs: [&[u8]; 4] =
-        [&packages, command.script.as_bytes(), directory.as_os_str().as_encoded_bytes(), &env];
-    Some(CacheKey::new(&step.kinds, &step.repo, &step.scope, &inputs))
+        [packages, command.script.as_bytes(), directory.as_os_str().as_encoded_bytes(), &env];
+    CacheKey::new(&step.kinds, &step.repo, scope, &inputs)
 }
 
 fn installed(

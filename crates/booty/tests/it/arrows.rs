@@ -79,6 +79,13 @@ fn only_the_builder_opens_workspaces_sandboxes_and_models() {
 }
 
 #[test]
+fn setup_steps_know_no_github_and_no_bus() {
+    let arrows = arrows(&metadata());
+    assert!(arrows.contains_key("booty-setup"));
+    assert_never(&arrows, "booty-setup", &["booty-github", "booty-bus", "async-nats", "reqwest"]);
+}
+
+#[test]
 fn nothing_that_ships_as_a_service_needs_the_simulator() {
     let arrows = arrows(&metadata());
     for service in SERVICES {

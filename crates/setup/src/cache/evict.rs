@@ -5,12 +5,16 @@ use std::{
     io,
     os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
     time::SystemTime,
 };
 
 use rustix::fs::FlockOperation;
 
 use super::{COMPLETE, CacheError, Complete, at, has};
+
+/// How the name of a folder ends that is being removed.
+const GONE: &str = ".gone";
 
 /// Removes the longest unused ones until the rest is small enough. Those in use stay.
 pub(super) fn evict(root: &Path, max_bytes: u64) {
@@ -50,18 +54,36 @@ fn list(root: &Path) -> Vec<(SystemTime, u64, PathBuf)> {
 
 /// Removes a folder, out of sight first, so that half of one is never taken for a whole.
 pub(super) fn remove(folder: &Path) -> Result<(), CacheError> {
-    let mut gone = folder.to_owned().into_os_string();
-    gone.push(".gone");
-    let gone = PathBuf::from(gone);
-    clear(&gone)?;
-    match fs::rename(folder, &gone) {
-        Ok(()) => clear(&gone),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+    match put_aside(folder)? {
+        Some(aside) => clear(&aside),
+        None => Ok(()),
+    }
+}
+
+/// Takes a folder out of sight, if it is there.
+pub(super) fn put_aside(folder: &Path) -> Result<Option<PathBuf>, CacheError> {
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+    let mut aside = folder.to_owned().into_os_string();
+    aside.push(format!(".{}-{number}{GONE}", std::process::id()));
+    let aside = PathBuf::from(aside);
+    match fs::rename(folder, &aside) {
+        Ok(()) => Ok(Some(aside)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(at(folder)(error)),
     }
 }
 
-fn clear(folder: &Path) -> Result<(), CacheError> {
+/// Removes what a crash left of removals. Another process may be at it too.
+pub(super) fn sweep(root: &Path) {
+    for entry in fs::read_dir(root).into_iter().flatten().flatten() {
+        if entry.file_name().as_encoded_bytes().ends_with(GONE.as_bytes()) {
+            let _ = clear(&entry.path());
+        }
+    }
+}
+
+pub(super) fn clear(folder: &Path) -> Result<(), CacheError> {
     for attempt in 0..2 {
         match fs::remove_dir_all(folder) {
             Ok(()) => return Ok(()),

@@ -116,7 +116,19 @@ impl Caches {
     pub fn open(root: &Path, max_bytes: u64) -> Result<Self, CacheError> {
         fs::create_dir_all(root).map_err(at(root))?;
         let root = root.canonicalize().map_err(at(root))?;
+        evict::sweep(&root);
         Ok(Self { root, max_bytes })
+    }
+
+    /// The cache of a key if there is a whole one; waits for nobody.
+    pub fn find(&self, key: &CacheKey) -> Result<Option<CacheFolder>, CacheError> {
+        let folder = self.root.join(&key.0);
+        if !is_complete(&folder) {
+            return Ok(None);
+        }
+        let lock = self.lock(key)?;
+        let is_ours = has(&lock, FlockOperation::NonBlockingLockShared)? && is_complete(&folder);
+        Ok(is_ours.then(|| CacheFolder::used(folder, lock)))
     }
 
     /// The cache of a key, or the right to fill it. Waits while another fills it.
@@ -129,12 +141,10 @@ impl Caches {
         let folder = self.root.join(&key.0);
         loop {
             if has(&lock, FlockOperation::NonBlockingLockShared)? && is_complete(&folder) {
-                // How it is known when it was last used.
-                touch(&folder.join(COMPLETE));
-                return Ok(Cache::Sealed(CacheFolder { folder, _lock: Arc::new(lock) }));
+                return Ok(Cache::Sealed(CacheFolder::used(folder, lock)));
             }
             if has(&lock, FlockOperation::NonBlockingLockExclusive)? && !is_complete(&folder) {
-                return Filling::start(self, key, lock).map(Cache::Filling);
+                return self.start(key, lock).await.map(Cache::Filling);
             }
             tokio::select! {
                 () = cancel.cancelled() => return Err(CacheError::Cancelled),
@@ -159,8 +169,26 @@ impl Caches {
                 () = tokio::time::sleep(PAUSE) => {}
             }
         }
-        evict::remove(&self.root.join(&key.0))?;
-        Filling::start(self, key, lock)
+        self.start(key, lock).await
+    }
+
+    /// Begins with nothing, whatever a crash or a cache of no use has left.
+    async fn start(&self, key: &CacheKey, lock: File) -> Result<Filling, CacheError> {
+        let filling = Filling {
+            root: self.root.clone(),
+            key: key.clone(),
+            max_bytes: self.max_bytes,
+            lock: Some(lock),
+        };
+        let old = self.root.join(&key.0);
+        let started = tokio::task::spawn_blocking(move || {
+            evict::remove(&old)?;
+            evict::remove(&filling.folder())?;
+            let content = filling.path();
+            fs::create_dir_all(&content).map_err(at(&content))?;
+            Ok(filling)
+        });
+        started.await.map_err(io::Error::other).map_err(at(&self.root))?
     }
 
     fn lock(&self, key: &CacheKey) -> Result<File, CacheError> {
@@ -171,6 +199,12 @@ impl Caches {
 }
 
 impl CacheFolder {
+    fn used(folder: PathBuf, lock: File) -> Self {
+        // How it is known when it was last used.
+        touch(&folder.join(COMPLETE));
+        Self { folder, _lock: Arc::new(lock) }
+    }
+
     /// What to mount, not to be written.
     pub fn path(&self) -> PathBuf {
         self.folder.join(CONTENT)
@@ -178,20 +212,6 @@ impl CacheFolder {
 }
 
 impl Filling {
-    fn start(caches: &Caches, key: &CacheKey, lock: File) -> Result<Self, CacheError> {
-        let filling = Self {
-            root: caches.root.clone(),
-            key: key.clone(),
-            max_bytes: caches.max_bytes,
-            lock: Some(lock),
-        };
-        // What a crash left.
-        evict::remove(&filling.folder())?;
-        let content = filling.path();
-        fs::create_dir_all(&content).map_err(at(&content))?;
-        Ok(filling)
-    }
-
     /// What to mount, to be written.
     pub fn path(&self) -> PathBuf {
         self.folder().join(CONTENT)

@@ -13,6 +13,7 @@ use url::Url;
 use super::{
     Allow, Shared,
     connect::{Connected, Reach},
+    hello::{self, Hello},
     record::Why,
     request::{self, Malformed, Request},
 };
@@ -50,14 +51,56 @@ async fn connect(
     said: &[u8],
 ) -> Result<(), Refusal> {
     let mut connected = reach(shared, host, true).await?;
-    let start = async {
-        client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await?;
-        connected.stream.write_all(said).await
+    if client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await.is_err() {
+        return Ok(());
+    }
+    let Some(said) = first_said(client, shared, host, said).await else {
+        shared.record.refuse(&format!("{host} in the name of another"), Why::Malformed);
+        return Ok(());
     };
-    if start.await.is_ok() {
+    if connected.stream.write_all(&said).await.is_ok() {
+        shared.record.add(host, said.len() as u64);
         carry(client, &mut connected.stream, shared, host, true).await;
     }
     Ok(())
+}
+
+/// Reads until it is clear whom the client means to talk to. `None`: to somebody else. A client to
+/// learn from means what it says.
+async fn first_said(
+    client: &mut (impl AsyncRead + Unpin),
+    shared: &Shared,
+    host: &Host,
+    said: &[u8],
+) -> Option<Vec<u8>> {
+    let mut said = said.to_vec();
+    if shared.allow == Allow::Learn {
+        return Some(said);
+    }
+    let deadline = Instant::now() + shared.limits.connect;
+    loop {
+        match hello::read(&said) {
+            Hello::Other => return Some(said),
+            Hello::Tls(name) => {
+                let meant = name.map(|name| Host::new(name, host.port()).ok());
+                let is_meant = match meant {
+                    Some(meant) => meant.as_ref() == Some(host),
+                    // Of an address there is nothing to say.
+                    None => host.address().is_some(),
+                };
+                return is_meant.then_some(said);
+            }
+            Hello::Broken => return None,
+            Hello::Partial if said.len() >= hello::MAX_BYTES => return None,
+            Hello::Partial => {}
+        }
+        match timeout_at(deadline, client.read_buf(&mut said)).await {
+            // It says nothing more: nothing that could be misunderstood.
+            Ok(Ok(0)) if said.is_empty() => return Some(said),
+            Ok(Ok(length)) if length > 0 => {}
+            _ => return None,
+        }
+    }
 }
 
 async fn plain(

@@ -1,10 +1,11 @@
 //! The one exit of a setup step: an HTTP proxy on a Unix socket that is open to a list of hosts.
 //!
-//! It looks at nothing inside TLS. Of plain HTTP it passes on one request a connection, without a
+//! It looks at nothing inside TLS, but at whom TLS is meant for. Of plain HTTP it passes on one request a connection, without a
 //! body, so that nothing can ride behind what was allowed.
 
 mod connect;
 mod handle;
+mod hello;
 mod record;
 mod request;
 

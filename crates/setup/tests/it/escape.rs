@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use booty_setup::{Host, Kind, NotInstalledWhy, SetupOutcome, Why};
+use booty_setup::{Host, Kind, NotInstalledWhy, SetupOutcome, SetupStep, Why};
 
 use crate::world::{World, installed, step};
 
@@ -114,6 +114,25 @@ async fn what_one_pull_request_put_into_its_cache_is_not_anothers() {
     std::fs::write(good.path().join("go.mod"), "module x\n\n").unwrap();
     base.scope = step_of_evil.scope;
     assert_eq!(installed(world.run(&setup, &base).await).result.output, "");
+}
+
+#[tokio::test]
+async fn a_pull_request_uses_the_base_branchs_cache_and_cannot_fill_it() {
+    let mut world = World::new().await;
+    world.settings.hosts = vec!["registry.invalid".parse().unwrap()];
+    let setup = world.setup();
+    let script = "[ -w /cache ] && date +%N > /cache/x; cat /cache/x; echo y > /cache/y; true";
+    let tree = world.tree(&[("go.mod", "module x\n")]);
+    let base = step(Kind::Go, tree.path(), script);
+    let mut pull = SetupStep { scope: "7".into(), also_from: vec!["base".into()], ..base.clone() };
+    let filled = installed(world.run(&setup, &base).await).result.output;
+    let used = installed(world.run(&setup, &pull).await);
+    assert!(used.cache_hit);
+    assert_eq!(used.result.output.lines().next(), filled.lines().next());
+    assert!(used.result.output.contains("Read-only file system"), "{}", used.result.output);
+    drop(used);
+    pull.also_from.clear();
+    assert!(!installed(world.run(&setup, &pull).await).cache_hit);
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Three projects that really have dependencies.
+//! Projects that really have dependencies.
 
 use booty_setup::{Kind, NotInstalledWhy, SetupOutcome};
 
@@ -30,6 +30,7 @@ async fn installs_tests_and_installs_again_from_the_cache(project: &Project) {
     let setup = world.setup();
     let tree = world.tree(project.files);
     let first = installed(world.run(&setup, &step(project.kind, tree.path(), project.setup)).await);
+    println!("{}: filled in {:?}, {:?}", project.kind, first.result.duration, first.reached);
     assert!(!first.cache_hit);
     assert!(first.reached.iter().any(|reached| reached.bytes > 0), "{:?}", first.reached);
     assert_eq!(first.refused, [], "{}", first.result.output);
@@ -52,6 +53,7 @@ async fn installs_tests_and_installs_again_from_the_cache(project: &Project) {
     let second =
         installed(world.run(&again, &step(project.kind, tree.path(), project.setup)).await);
     assert!(second.cache_hit, "{}", second.result.output);
+    println!("{}: from the cache in {:?}", project.kind, second.result.duration);
     assert_eq!((second.reached.len(), second.refused.len()), (0, 0));
     let result = world.after(&second, tree.path(), project.test).await;
     assert!(result.succeeded(), "{}", result.output);
@@ -126,6 +128,27 @@ async fn cargo() {
             setup: "cargo fetch",
             test: "cargo test",
             change: ("src/lib.rs", "#[test]\nfn writes() { assert_eq!(itoa::Buffer::new().format(43), \"43\"); }\n"),
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn go() {
+    if !std::path::Path::new("/usr/local/go/bin/go").exists() {
+        println!("skipped: there is no go where sandboxes see it");
+    } else if reaches(Kind::Go).await {
+        installs_tests_and_installs_again_from_the_cache(&Project {
+            kind: Kind::Go,
+            files: &[
+                ("go.mod", "module example.org/x\n\ngo 1.20\n\nrequire github.com/pkg/errors v0.9.1\n"),
+                ("go.sum", "github.com/pkg/errors v0.9.1 h1:FEBLx1zS214owpjy7qsBeixbURkuhQAwrK5UwLGTwt4=\ngithub.com/pkg/errors v0.9.1/go.mod h1:bwawxfHBFNV+L2hUp1rHADufV3IMtnDRdf1r5NINEl0=\n"),
+                ("x.go", "package x\n\nimport \"github.com/pkg/errors\"\n\nfunc Fail() error { return errors.New(\"no\") }\n"),
+                ("x_test.go", "package x\n\nimport \"testing\"\n\nfunc TestFail(t *testing.T) {\n\tif Fail().Error() != \"no\" {\n\t\tt.Fail()\n\t}\n}\n"),
+            ],
+            setup: "go mod download",
+            test: "go test ./...",
+            change: ("x.go", "package x\n\nimport \"github.com/pkg/errors\"\n\nfunc Fail() error { e := errors.New(\"no\"); return e }\n"),
         })
         .await;
     }

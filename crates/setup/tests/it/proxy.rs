@@ -214,3 +214,40 @@ async fn the_operators_own_proxy_is_used() {
         "{heard:?}"
     );
 }
+
+/// The first bytes of a client that means a host, as Python's TLS writes them.
+fn hello(name: &str) -> Vec<u8> {
+    let program = "import ssl, sys\nout = ssl.MemoryBIO()\nc = ssl.create_default_context()\n\
+        c.check_hostname = False\ns = c.wrap_bio(ssl.MemoryBIO(), out, server_hostname=sys.argv[1] or None)\n\
+        try:\n    s.do_handshake()\nexcept ssl.SSLWantReadError:\n    pass\nsys.stdout.buffer.write(out.read())";
+    let run = std::process::Command::new("python3").args(["-c", program, name]).output().unwrap();
+    assert!(run.status.success(), "{run:?}");
+    run.stdout
+}
+
+#[tokio::test]
+async fn tls_for_another_host_of_the_same_network_is_refused() {
+    let server = Server::start().await;
+    let host = Host::new("localhost", server.host.port()).unwrap();
+    for (name, is_passed) in [("localhost", true), ("other.invalid", false), ("", false)] {
+        let proxy = start(&[(&host, Reach::Anywhere)], ProxyLimits::default());
+        let mut stream = UnixStream::connect(proxy.socket()).await.unwrap();
+        stream.write_all(format!("CONNECT {host} HTTP/1.1\r\n\r\n").as_bytes()).await.unwrap();
+        // In two pieces, as the network may have it.
+        let hello = hello(name);
+        let (first, second) = hello.split_at(20);
+        stream.write_all(first).await.unwrap();
+        stream.flush().await.unwrap();
+        stream.write_all(second).await.unwrap();
+        let mut heard = String::new();
+        let _ = stream.read_to_string(&mut heard).await;
+        assert_eq!(heard.ends_with(ANSWER), is_passed, "{name} {heard}");
+        let refused = proxy.finish().await.1;
+        assert_eq!(
+            refused.iter().map(|refused| refused.why).collect::<Vec<_>>(),
+            if is_passed { vec![] } else { vec![Why::Malformed] }
+        );
+    }
+    assert_eq!(server.heard.lock().await.len(), 3);
+    assert_eq!(server.heard.lock().await.iter().filter(|heard| !heard.is_empty()).count(), 1);
+}

@@ -105,7 +105,13 @@ impl World {
 pub(crate) fn step(kind: Kind, tree: &Path, script: &str) -> SetupStep {
     let limits = Limits { memory_bytes: 4 << 30, ..Limits::default() };
     let command = Command { limits, env: BTreeMap::new(), ..Command::new(script, tree) };
-    SetupStep { command, kinds: vec![kind], repo: "owner/name".into(), scope: "base".into() }
+    SetupStep {
+        command,
+        kinds: vec![kind],
+        repo: "owner/name".into(),
+        scope: "base".into(),
+        also_from: Vec::new(),
+    }
 }
 
 pub(crate) fn installed(outcome: SetupOutcome) -> Installed {
