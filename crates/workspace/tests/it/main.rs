@@ -11,6 +11,7 @@ mod child;
 mod crash;
 mod fetch;
 mod hostile;
+mod local;
 mod merge;
 mod overlay;
 mod secrets;
