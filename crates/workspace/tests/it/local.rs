@@ -216,10 +216,10 @@ async fn a_hostile_repository_starts_nothing_and_fools_nobody() {
     config += &format!(
         "[core]\n\tfsmonitor = {command}\n\thooksPath = {0}\n\tpager = {command}\n\tattributesFile = {1}\n\
          \tworktree = /\n\tcommitGraph = true\n\
-         [merge]\n\tdefault = evil\n\trenormalize = true\n\tconflictStyle = bad\n\
+         [merge]\n\tdefault = evil\n\trenormalize = true\n\
          [merge \"evil\"]\n\tname = evil\n\tdriver = {command} %O %A %B\n\
          [filter \"evil\"]\n\tclean = {command}\n\tsmudge = {command}\n\tprocess = {command}\n\trequired = true\n\
-         [diff]\n\texternal = {command}\n\talgorithm = bad\n\
+         [diff]\n\texternal = {command}\n\
          [diff \"evil\"]\n\tcommand = {command}\n\ttextconv = {command}\n\
          [include]\n\tpath = {1}\n\
          [gpg]\n\tprogram = {command}\n\

@@ -15,5 +15,6 @@ mod local;
 mod merge;
 mod overlay;
 mod secrets;
+mod semantics;
 mod server;
 mod world;
