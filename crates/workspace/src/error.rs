@@ -35,9 +35,9 @@ pub enum Error {
         #[source]
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
-    /// The remote answered, but not everything within the time that a fetch may take. The same remote
-    /// may never be quicker, so whoever tries again has to count.
-    #[error("the fetch was not done within the {} s that it may take", limit.as_secs_f32())]
+    /// The remote answered, but not everything within the time that a fetch may take, or a merge took too long. The same
+    /// remote may never be quicker, so whoever tries again has to count.
+    #[error("the fetch or merge was not done within the {} s that it may take", limit.as_secs_f32())]
     TimedOut {
         /// The bound.
         limit: Duration,

@@ -20,6 +20,7 @@ mod scan;
 mod scratch;
 pub mod settings;
 mod transport;
+mod watched;
 mod workspaces;
 mod write;
 

@@ -62,7 +62,6 @@ impl Layout {
 
     /// A repository of ours that reads this one's objects and refs.
     pub(crate) fn open(&self, jobs: &Jobs, options: gix::open::Options) -> Result<Scratch, Error> {
-        // A replacement is another object under the same id.
         let empty = Empty::make(jobs, options.clone())?;
         let objects = empty.around().join("objects");
         self.link_objects(&objects)?;

@@ -391,8 +391,11 @@ impl Mirrors {
 
     /// Neither the user's nor the system's configuration, nor the environment, and nothing that starts a program.
     pub(crate) fn options(&self) -> gix::open::Options {
-        gix::open::Options::isolated()
-            .config_overrides([format!("gitoxide.objects.allocLimit={}", self.allocation_limit)])
+        gix::open::Options::isolated().with(gix::sec::Trust::Reduced).config_overrides([
+            format!("gitoxide.objects.allocLimit={}", self.allocation_limit),
+            // A replacement is another object under the same id.
+            "core.useReplaceRefs=false".to_owned(),
+        ])
     }
 
     /// Removes what is half made, and generations that nobody reads any more. Needs the mirror's lock.
