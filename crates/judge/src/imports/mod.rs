@@ -5,8 +5,10 @@
 //! passed over.
 
 mod analysis;
+mod go;
 mod node;
 mod python;
+mod rust;
 mod tool;
 
 use booty_policy::{Language, TreeView};
@@ -57,7 +59,8 @@ pub async fn check(subject: &Subject<'_>) -> Result<Checked, Error> {
     let mut checked = match subject.language {
         Language::Python => python::check(subject).await?,
         Language::Node => node::check(subject).await?,
-        Language::Rust | Language::Go => Checked::default(),
+        Language::Rust => rust::check(subject).await?,
+        Language::Go => go::check(subject).await?,
     };
     checked.bound();
     Ok(checked)

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod evidence;
+mod imports_go;
 mod imports_node;
 mod imports_python;
+mod imports_rust;
 mod imports_world;
 mod results;
