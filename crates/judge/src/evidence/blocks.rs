@@ -62,8 +62,20 @@ pub(super) fn walk(
             }
             "=>" if language == Language::Node => head = Some(at),
             "function" | "func" | "fn" | "forEach" => head = Some(at),
+            // `if got := f(); got != 1 {`
+            ";" if language == Language::Go
+                && head
+                    .is_some_and(|head| matches!(tokens.text(head), "if" | "for" | "switch")) => {}
             ";" | "}" => head = None,
             "return" => leave(tokens, language, at, &mut frames),
+            // `range []int{1, 2} {`: a literal in the head of a block.
+            "{" if language == Language::Go
+                && head.is_some()
+                && tokens.text(tokens.close(at) + 1) == "{" =>
+            {
+                at = tokens.close(at) + 1;
+                continue;
+            }
             "{" => {
                 let (around, is_function) =
                     inside(tokens, language, head, at, around, (&doubts, from));
@@ -195,10 +207,10 @@ fn conditioned(
         }
         word => {
             inner.looped |= word == "while";
+            inner.condition = Some((from, to, around.conditional));
             if expression::is_false(tokens, language, from, to) {
                 inner.dead = inner.dead.or(Some("its condition never holds"));
             } else if !expression::is_true(tokens, language, from, to) {
-                inner.condition = Some((from, to, around.conditional));
                 inner.conditional = true;
             }
         }
