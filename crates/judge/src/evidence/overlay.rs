@@ -138,10 +138,7 @@ fn pyproject(code: &str, tests: &str) -> Option<String> {
     let mut made: DocumentMut = code.parse().ok()?;
     let from: DocumentMut = tests.parse().ok()?;
     let wanted = from.get("tool").and_then(|tool| tool.get("pytest")).cloned();
-    let had = made.get("tool").and_then(|tool| tool.get("pytest"));
-    if had.map(ToString::to_string) == wanted.as_ref().map(ToString::to_string) {
-        return None;
-    }
+    let before = made.to_string();
     if wanted.is_some() && made.get("tool").is_none() {
         let mut tool = toml_edit::Table::new();
         tool.set_implicit(true);
@@ -149,7 +146,8 @@ fn pyproject(code: &str, tests: &str) -> Option<String> {
     }
     let tool = made.get_mut("tool")?.as_table_like_mut()?;
     put(tool, "pytest", wanted);
-    Some(made.to_string())
+    let after = made.to_string();
+    (after != before).then_some(after)
 }
 
 fn put(table: &mut dyn toml_edit::TableLike, key: &str, item: Option<Item>) {

@@ -1,7 +1,9 @@
 //! What a change does to tests, as a table of cheats and a table of honest changes.
 
+mod compare;
 mod go;
 mod node;
+mod options;
 mod python;
 mod rust;
 mod world;
