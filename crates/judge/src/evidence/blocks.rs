@@ -92,10 +92,9 @@ pub(super) fn walk(
 
 /// Marks what follows a `return` in its block.
 fn leave(tokens: &Tokens<'_>, language: Language, at: usize, frames: &mut [Frame]) {
-    let end = statement_end(tokens, language, at);
     let depth = frames.len();
-    let Some(top) = frames.last_mut() else { return };
-    top.left_at.get_or_insert(end);
+    let Some(top) = frames.last_mut().filter(|top| top.left_at.is_none()) else { return };
+    top.left_at = Some(statement_end(tokens, language, at));
     let mut is_within = !top.is_function && (top.around.conditional || top.around.looped);
     for frame in frames.iter_mut().take(depth.saturating_sub(1)).rev() {
         if !is_within {
@@ -106,11 +105,14 @@ fn leave(tokens: &Tokens<'_>, language: Language, at: usize, frames: &mut [Frame
     }
 }
 
+/// A longer statement is taken to end here.
+const MAX_STATEMENT: usize = 2_000;
+
 /// Where a statement ends: at its semicolon, or in two of the languages at its line.
 pub(super) fn statement_end(tokens: &Tokens<'_>, language: Language, at: usize) -> usize {
     let mut line = tokens.line(at);
     let mut next = at + 1;
-    while next < tokens.len() {
+    while next < tokens.len().min(at + MAX_STATEMENT) {
         let text = tokens.text(next);
         let breaks =
             language != Language::Rust && tokens.line(next) > line && !matches!(text, "." | "?.");

@@ -78,6 +78,9 @@ fn is_orphaned(file: &File, orphaned: &HashMap<&str, usize>) -> bool {
 /// The code of one side with the tests of the other; `None` when the file has no such parts, or can't
 /// be read.
 fn compose(language: Language, file: &File, code: &str, tests: &str) -> Option<String> {
+    if file.path.ends_with(".toml") && code.len().max(tests.len()) > options::MAX_TOML_BYTES {
+        return None;
+    }
     match file.path.rsplit('/').next().unwrap_or_default() {
         "package.json" => package(code, tests),
         "pyproject.toml" => pyproject(code, tests),

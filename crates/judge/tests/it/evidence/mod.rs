@@ -2,6 +2,7 @@
 
 mod compare;
 mod go;
+mod hostile;
 mod node;
 mod options;
 mod python;
