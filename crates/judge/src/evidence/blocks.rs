@@ -62,8 +62,20 @@ pub(super) fn walk(
             }
             "=>" if language == Language::Node => head = Some(at),
             "function" | "func" | "fn" | "forEach" => head = Some(at),
+            // `if got := f(); got != 1 {`
+            ";" if language == Language::Go
+                && head
+                    .is_some_and(|head| matches!(tokens.text(head), "if" | "for" | "switch")) => {}
             ";" | "}" => head = None,
             "return" => leave(tokens, language, at, &mut frames),
+            // `range []int{1, 2} {`: a literal in the head of a block.
+            "{" if language == Language::Go
+                && head.is_some()
+                && tokens.text(tokens.close(at) + 1) == "{" =>
+            {
+                at = tokens.close(at) + 1;
+                continue;
+            }
             "{" => {
                 let (around, is_function) =
                     inside(tokens, language, head, at, around, (&doubts, from));
@@ -80,10 +92,9 @@ pub(super) fn walk(
 
 /// Marks what follows a `return` in its block.
 fn leave(tokens: &Tokens<'_>, language: Language, at: usize, frames: &mut [Frame]) {
-    let end = statement_end(tokens, language, at);
     let depth = frames.len();
-    let Some(top) = frames.last_mut() else { return };
-    top.left_at.get_or_insert(end);
+    let Some(top) = frames.last_mut().filter(|top| top.left_at.is_none()) else { return };
+    top.left_at = Some(statement_end(tokens, language, at));
     let mut is_within = !top.is_function && (top.around.conditional || top.around.looped);
     for frame in frames.iter_mut().take(depth.saturating_sub(1)).rev() {
         if !is_within {
@@ -94,11 +105,14 @@ fn leave(tokens: &Tokens<'_>, language: Language, at: usize, frames: &mut [Frame
     }
 }
 
+/// A longer statement is taken to end here.
+const MAX_STATEMENT: usize = 2_000;
+
 /// Where a statement ends: at its semicolon, or in two of the languages at its line.
 pub(super) fn statement_end(tokens: &Tokens<'_>, language: Language, at: usize) -> usize {
     let mut line = tokens.line(at);
     let mut next = at + 1;
-    while next < tokens.len() {
+    while next < tokens.len().min(at + MAX_STATEMENT) {
         let text = tokens.text(next);
         let breaks =
             language != Language::Rust && tokens.line(next) > line && !matches!(text, "." | "?.");
@@ -195,10 +209,10 @@ fn conditioned(
         }
         word => {
             inner.looped |= word == "while";
+            inner.condition = Some((from, to, around.conditional));
             if expression::is_false(tokens, language, from, to) {
                 inner.dead = inner.dead.or(Some("its condition never holds"));
             } else if !expression::is_true(tokens, language, from, to) {
-                inner.condition = Some((from, to, around.conditional));
                 inner.conditional = true;
             }
         }

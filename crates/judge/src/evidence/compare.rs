@@ -1,6 +1,6 @@
 //! What the runs say together.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{
     Comparison, Runs, Study, TestRef,
@@ -26,6 +26,9 @@ pub fn compare(study: &Study, runs: &Runs<'_>) -> Comparison {
         changed: Tests::new(&study.changed),
         kept: Tests::new(&study.kept),
         moved: Tests::new(study.moved.iter().map(|(was, _)| was)),
+        moved_here: Tests::new(study.moved.iter().map(|(_, is)| is)),
+        moved_to: study.moved.iter().map(|(was, is)| (was, is)).collect(),
+        moved_from: study.moved.iter().map(|(was, is)| (is, was)).collect(),
     };
     let mut out = Comparison { findings: study.findings.clone(), ..Comparison::default() };
     weighing.split_failures(&mut out);
@@ -56,6 +59,9 @@ struct Weighing<'a> {
     changed: Tests<'a>,
     kept: Tests<'a>,
     moved: Tests<'a>,
+    moved_here: Tests<'a>,
+    moved_to: HashMap<&'a TestRef, &'a TestRef>,
+    moved_from: HashMap<&'a TestRef, &'a TestRef>,
 }
 
 impl<'a> Weighing<'a> {
@@ -82,12 +88,8 @@ impl<'a> Weighing<'a> {
         if let Some(was) = base.find(case) {
             return was.outcome.is_bad();
         }
-        let moved = self.study.moved.iter().filter(|(_, is)| is.name == case.name);
-        let mut earlier = moved.flat_map(|(was, is)| {
-            let is_it = self.head.of_test(is).any(|other| other.id == case.id);
-            base.of_test(was).filter(move |_| is_it)
-        });
-        earlier.next().is_some_and(|was| was.outcome.is_bad())
+        let was = self.moved_here.find(case).and_then(|is| self.moved_from.get(is));
+        was.and_then(|was| base.of_test(was).next()).is_some_and(|was| was.outcome.is_bad())
     }
 
     /// What ran on the base must run on the head.
@@ -158,12 +160,8 @@ impl<'a> Weighing<'a> {
         if after >= before.len() || self.is_gone(case) {
             return Vec::new();
         }
-        if let Some(test) = self.moved.find(case) {
-            let moved = self.study.moved.iter().filter(|(was, _)| was == test);
-            if moved
-                .flat_map(|(_, is)| self.head.of_test(is))
-                .any(|case| did_run(case) || case.outcome.is_bad())
-            {
+        if let Some(is) = self.moved.find(case).and_then(|was| self.moved_to.get(was)) {
+            if self.head.of_test(is).any(|case| did_run(case) || case.outcome.is_bad()) {
                 return Vec::new();
             }
         }
@@ -271,14 +269,21 @@ impl<'a> Weighing<'a> {
     /// A deleted test weighs what its loss hides.
     fn deleted(&self, out: &mut Comparison) {
         let orphaned: HashSet<&TestRef> = self.study.orphaned.iter().collect();
+        let mut places: BTreeMap<Place, usize> = BTreeMap::new();
+        for (n, finding) in out.findings.iter().enumerate() {
+            if let Some(place) = finding
+                .place
+                .clone()
+                .filter(|_| finding.rule == Rule::TestDeleted && finding.level != Level::Failure)
+            {
+                places.insert(place, n);
+            }
+        }
         for test in &self.study.deleted {
             let at = Place { path: test.file.clone(), line: test.line.max(1) };
-            let found = out.findings.iter_mut().find(|finding| {
-                finding.rule == Rule::TestDeleted
-                    && finding.place.as_ref() == Some(&at)
-                    && finding.level != Level::Failure
-            });
-            let Some(finding) = found else { continue };
+            let Some(finding) = places.get(&at).and_then(|n| out.findings.get_mut(*n)) else {
+                continue;
+            };
             if orphaned.contains(test) {
                 finding.level = Level::Notice;
                 finding.message.push_str("; the code that it tested is gone as well");

@@ -170,18 +170,20 @@ impl<'a> Tokens<'a> {
     }
 }
 
-/// A string without its quotes and prefix.
+/// A string without its quotes and prefix; anything else as it is.
 pub(super) fn content(text: &str) -> &str {
-    let inner = text.trim_start_matches(|c: char| c.is_ascii_alphabetic() || c == '#');
+    let Some(at) = text.find(['"', '\'', '`']) else { return text };
+    let (prefix, inner) = text.split_at(at);
+    if !prefix.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'#') {
+        return text;
+    }
     for quote in ["\"\"\"", "'''"] {
         if let Some(inner) = inner.strip_prefix(quote) {
             return inner.strip_suffix(quote).unwrap_or(inner);
         }
     }
     let inner = inner.trim_end_matches('#');
-    let Some(quote) = inner.chars().next().filter(|c| matches!(c, '"' | '\'' | '`')) else {
-        return inner;
-    };
+    let Some(quote) = inner.chars().next() else { return inner };
     let inner = inner.get(1..).unwrap_or_default();
     inner.strip_suffix(quote).unwrap_or(inner)
 }

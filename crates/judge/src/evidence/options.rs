@@ -31,6 +31,13 @@ pub(super) fn say(
     command: Option<&CommandSpec>,
     out: &mut Study,
 ) {
+    for file in change.files.iter().filter(|file| file.path.ends_with(".toml")) {
+        let is_large = |text: &Option<String>| text.as_ref().is_some_and(|text| text.len() > MAX_TOML_BYTES);
+        if is_large(&file.base_text) || is_large(&file.head_text) {
+            let message = format!("{} is too large: what it says about tests is not known", file.path);
+            out.findings.push(finding(Level::Warning, &file.path, 1, message));
+        }
+    }
     match language {
         Language::Python => pytest::say(change, out),
         Language::Node => node::say(change, command, out),
@@ -45,6 +52,13 @@ pub(super) fn say(
 /// Files that the test command runs or reads.
 pub(super) use command::is_used as is_used_by_command;
 pub(super) use node::SECTIONS;
+
+/// A longer manifest is not read: each of its errors would cost as much as the file is long.
+pub(super) const MAX_TOML_BYTES: usize = 64 * 1024;
+
+fn read_toml(text: &str) -> Option<toml_edit::Document<&str>> {
+    (text.len() <= MAX_TOML_BYTES).then(|| toml_edit::Document::parse(text).ok()).flatten()
+}
 
 fn finding(level: Level, file: &str, line: u32, message: impl Into<String>) -> Finding {
     Finding { level, ..Finding::failure(Rule::RunnerOptionsChanged, message) }.at(file, line)

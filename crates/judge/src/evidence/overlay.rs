@@ -1,5 +1,7 @@
 //! One side's tests over the other side's code.
 
+use std::collections::HashMap;
+
 use booty_policy::{CommandSpec, Language};
 use toml_edit::{DocumentMut, Item};
 
@@ -22,6 +24,11 @@ pub(super) fn fill(
     command: Option<&CommandSpec>,
     out: &mut Study,
 ) {
+    let mut orphaned: HashMap<&str, usize> = HashMap::new();
+    let tests = out.orphaned.clone();
+    for test in &tests {
+        *orphaned.entry(&test.file).or_default() += 1;
+    }
     for file in files {
         let (base, head) = (file.base_text.as_deref(), file.head_text.as_deref());
         let is_known = (base.is_some() || file.change == ChangeKind::Added)
@@ -30,7 +37,7 @@ pub(super) fn fill(
             command.is_some_and(|command| options::is_used_by_command(command, &file.path));
         match file.kind {
             FileKind::Test | FileKind::TestConfig | FileKind::Shadow if is_known => {
-                if !is_orphaned(file, out) {
+                if !is_orphaned(file, &orphaned) {
                     out.base_tests_on_head.push((file.path.clone(), file.base_text.clone()));
                 }
                 out.head_tests_on_base.push((file.path.clone(), file.head_text.clone()));
@@ -61,20 +68,19 @@ pub(super) fn fill(
 }
 
 /// A deleted file whose tests are all about code that is gone could only stop the others.
-fn is_orphaned(file: &File, out: &Study) -> bool {
-    let mut tests = file.base.units.iter().filter(|unit| unit.is_test).peekable();
+fn is_orphaned(file: &File, orphaned: &HashMap<&str, usize>) -> bool {
+    let tests = file.base.units.iter().filter(|unit| unit.is_test).count();
     file.change == ChangeKind::Deleted
-        && tests.peek().is_some()
-        && tests.all(|unit| {
-            out.orphaned.iter().any(|test| {
-                test.file == file.path && test.name == unit.name && test.scope == unit.scope
-            })
-        })
+        && tests > 0
+        && orphaned.get(file.path.as_str()) == Some(&tests)
 }
 
 /// The code of one side with the tests of the other; `None` when the file has no such parts, or can't
 /// be read.
 fn compose(language: Language, file: &File, code: &str, tests: &str) -> Option<String> {
+    if file.path.ends_with(".toml") && code.len().max(tests.len()) > options::MAX_TOML_BYTES {
+        return None;
+    }
     match file.path.rsplit('/').next().unwrap_or_default() {
         "package.json" => package(code, tests),
         "pyproject.toml" => pyproject(code, tests),
@@ -135,10 +141,7 @@ fn pyproject(code: &str, tests: &str) -> Option<String> {
     let mut made: DocumentMut = code.parse().ok()?;
     let from: DocumentMut = tests.parse().ok()?;
     let wanted = from.get("tool").and_then(|tool| tool.get("pytest")).cloned();
-    let had = made.get("tool").and_then(|tool| tool.get("pytest"));
-    if had.map(ToString::to_string) == wanted.as_ref().map(ToString::to_string) {
-        return None;
-    }
+    let before = made.to_string();
     if wanted.is_some() && made.get("tool").is_none() {
         let mut tool = toml_edit::Table::new();
         tool.set_implicit(true);
@@ -146,7 +149,8 @@ fn pyproject(code: &str, tests: &str) -> Option<String> {
     }
     let tool = made.get_mut("tool")?.as_table_like_mut()?;
     put(tool, "pytest", wanted);
-    Some(made.to_string())
+    let after = made.to_string();
+    (after != before).then_some(after)
 }
 
 fn put(table: &mut dyn toml_edit::TableLike, key: &str, item: Option<Item>) {

@@ -27,6 +27,9 @@ pub(super) fn read(text: &str, all_tests: bool) -> Source {
     out
 }
 
+/// Nothing honest nests modules deeper.
+const MAX_DEPTH: usize = 32;
+
 struct Reader<'a> {
     tokens: &'a Tokens<'a>,
     out: Source,
@@ -68,7 +71,7 @@ impl<'a> Reader<'a> {
                     let is_test = marks.iter().any(|mark| is_cfg_test(tokens, *mark));
                     let path = path(&open, Some(tokens.text(at + 1)));
                     self.marks_of(&marks, &path, in_tests || is_test, false);
-                    if tokens.text(brace) == "{" {
+                    if tokens.text(brace) == "{" && open.len() < MAX_DEPTH {
                         let end = tokens.close(brace);
                         if is_test && !in_tests {
                             let from = marks.first().map_or(at, |mark| mark.0 - 2);

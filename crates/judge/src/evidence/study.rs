@@ -7,6 +7,7 @@ use booty_policy::{CommandSpec, Language, TreeView};
 use super::{
     Study, TestRef,
     files::{self, FileKind},
+    go, node,
     options::{self, Change},
     overlay, python, rust,
     source::{Sign, Source, Unit},
@@ -137,7 +138,8 @@ fn read_source(language: Language, kind: FileKind, path: &str, text: &str) -> So
             python::read(text, role)
         }
         Language::Rust => rust::read(text, kind == FileKind::Test),
-        Language::Node | Language::Go => Source::default(),
+        Language::Node => node::read(text, kind == FileKind::Test),
+        Language::Go => go::read(text, kind == FileKind::Test),
     }
 }
 
@@ -261,10 +263,11 @@ fn say_tests(files: &[File], tests: &Tests, out: &mut Study) {
         .map(|at| reference(&files[at.0], &files[at.0].head.units[at.1]))
         .collect();
     let gone = gone(files);
+    let unrun = Unrun::of(files);
     for at in &tests.deleted {
         let unit = &files[at.0].base.units[at.1];
         let test = reference(&files[at.0], unit);
-        out.findings.push(deleted(files, &files[at.0], unit));
+        out.findings.push(unrun.deleted(&files[at.0], unit));
         if unit.words.iter().any(|word| gone.contains(word.as_str())) {
             out.orphaned.push(test.clone());
         }
@@ -312,27 +315,45 @@ fn gone(files: &[File]) -> HashSet<&str> {
     gone
 }
 
-fn deleted(files: &[File], file: &File, unit: &Unit) -> Finding {
-    let name = unit.full();
-    let same_body = |other: &&Unit| !unit.checks.is_empty() && other.body == unit.body;
-    let mut others =
-        files.iter().flat_map(|file| file.head.units.iter().filter(|unit| !unit.is_test));
-    let place = |finding: Finding| finding.at(&file.path, unit.line);
-    if let Some(other) = others.find(same_body) {
-        let is_used = files
-            .iter()
-            .flat_map(|file| &file.head.units)
-            .any(|unit| unit.is_test && unit.words.contains(&other.name));
-        let message = format!("the test `{name}` is no longer run: it became `{}`", other.full());
-        let finding = Finding::failure(Rule::TestDeleted, message);
-        return place(if is_used { Finding { level: Level::Warning, ..finding } } else { finding });
+/// Functions of the head that no runner runs, by their bodies, and what its tests name.
+struct Unrun<'a> {
+    by_body: HashMap<&'a str, &'a Unit>,
+    named: HashSet<&'a str>,
+}
+
+impl<'a> Unrun<'a> {
+    fn of(files: &'a [File]) -> Self {
+        let units = || files.iter().flat_map(|file| &file.head.units);
+        let words = units().filter(|unit| unit.is_test).flat_map(|unit| &unit.words);
+        Self {
+            by_body: units()
+                .filter(|unit| !unit.is_test)
+                .map(|unit| (unit.body.as_str(), unit))
+                .collect(),
+            named: words.map(String::as_str).collect(),
+        }
     }
-    let with = if file.change == ChangeKind::Deleted {
-        format!(" with {}", file.path)
-    } else {
-        String::new()
-    };
-    place(Finding::warning(Rule::TestDeleted, format!("the test `{name}` is deleted{with}")))
+
+    fn deleted(&self, file: &File, unit: &Unit) -> Finding {
+        let name = unit.full();
+        let other = self.by_body.get(unit.body.as_str()).filter(|_| !unit.checks.is_empty());
+        let finding = if let Some(other) = other {
+            let message =
+                format!("the test `{name}` is no longer run: it became `{}`", other.full());
+            // A test may be shared by several others now.
+            let is_used = self.named.contains(other.name.as_str());
+            let level = if is_used { Level::Warning } else { Level::Failure };
+            Finding { level, ..Finding::failure(Rule::TestDeleted, message) }
+        } else {
+            let with = if file.change == ChangeKind::Deleted {
+                format!(" with {}", file.path)
+            } else {
+                String::new()
+            };
+            Finding::warning(Rule::TestDeleted, format!("the test `{name}` is deleted{with}"))
+        };
+        finding.at(&file.path, unit.line)
+    }
 }
 
 fn say_signs(files: &[File], tests: &Tests, out: &mut Study) {

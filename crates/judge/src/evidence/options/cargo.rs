@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use toml_edit::{Document, Item};
+use toml_edit::Item;
 
 use super::{Change, Setting, finding};
 use crate::{
@@ -112,7 +112,7 @@ fn loses_member(change: &Change<'_>, file: &File, was: &str, is: &str) -> bool {
 fn settings(text: Option<&str>) -> BTreeMap<String, Setting> {
     let mut out = BTreeMap::new();
     let text = text.unwrap_or_default();
-    if let Ok(document) = Document::parse(text) {
+    if let Some(document) = super::read_toml(text) {
         // Lines are counted once: a position is found among the starts of lines.
         let starts: Vec<usize> =
             std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use booty_policy::TreeView;
-use toml_edit::{Document, Item};
+use toml_edit::Item;
 
 use super::{Change, Setting, dropper, finding};
 use crate::{
@@ -134,7 +134,7 @@ fn effective(tree: &dyn TreeView, folder: &str) -> Option<(String, BTreeMap<Stri
 }
 
 fn toml(text: &str, keys: &[&str]) -> Option<BTreeMap<String, Setting>> {
-    let document = Document::parse(text).ok()?;
+    let document = super::read_toml(text)?;
     let mut item: &Item = document.as_item();
     for key in keys {
         item = item.get(key)?;

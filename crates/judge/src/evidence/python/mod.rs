@@ -4,6 +4,8 @@ mod assertion;
 mod lines;
 mod sign;
 
+use std::collections::HashSet;
+
 use booty_policy::config::Language;
 
 use super::{
@@ -33,6 +35,7 @@ pub(super) fn read(text: &str, role: Role) -> Source {
         lines: &lines,
         role,
         doubts: doubts(&tokens),
+        classes: HashSet::new(),
         out: Source::default(),
     };
     reader.block(0, lines.len(), &[]);
@@ -48,6 +51,8 @@ pub(super) struct Reader<'a> {
     role: Role,
     /// Up to each token: how many words there are that pass a failure on.
     doubts: Vec<u32>,
+    /// Paths of the classes so far.
+    classes: HashSet<String>,
     out: Source,
 }
 
@@ -139,7 +144,10 @@ impl Reader<'_> {
                     || scope.strip_prefix(path.as_str()).is_some_and(|rest| rest.starts_with("::"))
             })
         };
-        self.out.units.retain(|unit| !is_within(&unit.scope));
+        if !self.classes.insert(path.clone()) {
+            self.out.units.retain(|unit| !is_within(&unit.scope));
+        }
+        let first = self.out.units.len();
         for mark in marks {
             self.mark_signs(*mark, &path);
         }
@@ -150,7 +158,7 @@ impl Reader<'_> {
         let has_bases = tokens.text(start + 2) == "(" && tokens.close(start + 2) > start + 3;
         let is_collected = has_bases || name.starts_with("Test");
         if !is_collected {
-            for unit in &mut self.out.units {
+            for unit in self.out.units.iter_mut().skip(first) {
                 unit.is_test &= !is_within(&unit.scope);
             }
         }
@@ -372,7 +380,7 @@ impl Reader<'_> {
 
 /// Of several of one name, the last is the one that runs.
 fn keep_last(units: &mut Vec<Unit>) {
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     let mut kept: Vec<Unit> = Vec::with_capacity(units.len());
     for unit in std::mem::take(units).into_iter().rev() {
         if seen.insert((unit.scope.clone(), unit.name.clone())) {

@@ -200,7 +200,7 @@ impl Reader<'_> {
             "SystemExit" if before == "raise" => "raise SystemExit",
             "kill" | "killpg" if before == "." && owner == "os" => {
                 let close = tokens.close(at + 1);
-                let is_self = (at..close)
+                let is_self = (at..close.min(at + 32))
                     .any(|at| matches!(tokens.text(at), "getpid" | "getpgrp" | "getppid"));
                 if !is_self {
                     return;
@@ -318,7 +318,7 @@ impl Reader<'_> {
         let &(from, to) = arguments.first()?;
         let first = match tokens.kind(from) {
             Some(Kind::Text) => content(tokens.text(from)).to_owned(),
-            _ => tokens.normal(from, to).replace(' ', ""),
+            _ => tokens.normal(from, to.min(from + 16)).replace(' ', ""),
         };
         let second = arguments
             .get(1)
