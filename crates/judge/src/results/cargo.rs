@@ -4,7 +4,7 @@
 //! where libtest would print it, and nothing that a test prints can end or add a list of failures
 //! before libtest's own.
 
-mod panic;
+pub(super) mod panic;
 
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -53,6 +53,8 @@ struct Reader {
     /// The failed test that printed what is being read.
     block: Option<(usize, String)>,
     totals: Option<Totals>,
+    /// The last line that ends the group: a test can print one, libtest's own comes after it.
+    result: Option<Totals>,
     is_broken: bool,
     /// The next line that is not empty says why a process ended.
     wants_cause: bool,
@@ -98,7 +100,7 @@ impl Reader {
         } else {
             return false;
         };
-        self.end_group(None);
+        self.end_group();
         self.binary = binary;
         true
     }
@@ -123,16 +125,26 @@ impl Reader {
 
     fn outside(&mut self, line: &str) {
         if let Some(count) = group_start(line) {
-            self.at = At::Tests;
-            self.expected = count;
+            self.start_group(count);
         } else if line.starts_with("error: could not compile") {
             self.is_broken = true;
         }
     }
 
+    fn start_group(&mut self, count: u64) {
+        self.end_group();
+        self.at = At::Tests;
+        self.expected = count;
+    }
+
     fn test(&mut self, line: &str) {
         if let Some(totals) = group_end(line) {
-            return self.end_group(Some(totals));
+            self.result = Some(totals);
+            return;
+        }
+        // Documentation tests come in several groups.
+        if let (Some(count), true) = (group_start(line), self.result.is_some()) {
+            return self.start_group(count);
         }
         match line {
             "failures:" | "successes:" => {
@@ -194,7 +206,8 @@ impl Reader {
                 detail: None,
             }),
         }
-        self.end_group(None);
+        self.result = None;
+        self.end_group();
         true
     }
 
@@ -223,12 +236,15 @@ impl Reader {
 
     fn name(&mut self, line: &str) {
         if let Some(totals) = group_end(line) {
-            self.end_group(Some(totals));
-        } else if let Some(name) = line.strip_prefix("    ") {
+            self.result = Some(totals);
+        } else if let (Some(count), true) = (group_start(line), self.result.is_some()) {
+            self.start_group(count);
+        } else if let Some(name) = line.strip_prefix("    ").filter(|_| self.result.is_none()) {
             self.failed(name);
-        } else if !line.is_empty() {
-            // No list of names: a test printed the line before. What it failed of is lost, not that.
+        } else if line.starts_with("---- ") {
+            // No list of names: a test printed the line before.
             self.at = At::Failures;
+            self.failure(line);
         }
     }
 
@@ -285,15 +301,16 @@ impl Reader {
         case.detail = text::detail(&text);
     }
 
-    fn end_group(&mut self, totals: Option<Totals>) {
+    fn end_group(&mut self) {
         self.end_block();
+        let totals = self.result.take();
         if self.at != At::Outside {
             let cases = std::mem::take(&mut self.group);
             let fits = totals.is_some_and(|totals| totals == Totals::of(&cases));
             self.is_broken |= !fits || self.expected != cases.len() as u64;
             let counted = totals.unwrap_or_else(|| Totals::of(&cases));
             self.totals = Some(self.totals.unwrap_or_default().plus(counted));
-            number_documentation(cases).into_iter().for_each(|case| self.cases.push(case));
+            cases.into_iter().for_each(|case| self.cases.push(case));
         }
         self.known.clear();
         self.waiting = None;
@@ -302,11 +319,11 @@ impl Reader {
     }
 
     fn finish(mut self) -> Results {
-        self.end_group(None);
+        self.end_group();
         Results {
             source: if self.totals.is_some() { Source::Printed } else { Source::ExitCode },
             is_whole: self.totals.is_some() && !self.is_broken && !self.cases.is_cut,
-            cases: self.cases.list,
+            cases: number_documentation(self.cases.list),
             totals: self.totals,
         }
     }

@@ -1,5 +1,7 @@
 //! What a failed run means.
 
+use std::collections::BTreeSet;
+
 use booty_sandbox::{End, RunResult};
 
 use super::text;
@@ -17,7 +19,7 @@ const NO_TESTS_CODE: i32 = 5;
 /// A run that succeeded has one at most: a warning when its report says otherwise.
 pub fn failures(results: &Results, run: &RunResult) -> Vec<Finding> {
     let bad = results.bad().count();
-    let output = || text::tail(&run.output, text::MAX_DETAIL_BYTES);
+    let output = || text::tail(&super::readable(&run.output), text::MAX_DETAIL_BYTES);
     if run.succeeded() {
         let said = || {
             let tests = counted(bad as u64, "failing test");
@@ -28,9 +30,11 @@ pub fn failures(results: &Results, run: &RunResult) -> Vec<Finding> {
                 .then(|| Finding::warning(Rule::TestsFailed, said()).with_detail(names(results))),
         );
     }
-    let mut findings: Vec<_> = results.bad().take(MAX_FINDINGS).map(failed).collect();
-    if bad > MAX_FINDINGS {
-        let more = counted((bad - MAX_FINDINGS) as u64, "more failing test");
+    let ids: BTreeSet<_> = results.bad().map(|case| case.id.as_str()).collect();
+    let told: Vec<_> = results.bad().filter(|case| !is_parent(case, &ids)).collect();
+    let mut findings: Vec<_> = told.iter().take(MAX_FINDINGS).map(|case| failed(case)).collect();
+    if told.len() > MAX_FINDINGS {
+        let more = counted((told.len() - MAX_FINDINGS) as u64, "more failing test");
         findings.push(Finding::failure(Rule::TestsFailed, format!("{more} not listed")));
     }
     match run.end {
@@ -55,6 +59,13 @@ pub fn failures(results: &Results, run: &RunResult) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Go: a test fails with its subtests. Theirs is said already.
+fn is_parent(case: &TestCase, bad: &BTreeSet<&str>) -> bool {
+    let below = format!("{}/", case.id);
+    let next = || bad.range(below.as_str()..).next();
+    case.message.is_none() && next().is_some_and(|id| id.starts_with(&below))
 }
 
 fn failed(case: &TestCase) -> Finding {

@@ -4,12 +4,17 @@ use std::collections::BTreeMap;
 
 use booty_policy::config::CommandSpec;
 
-use super::Runner;
+use super::{Runner, npm};
 
 /// What a runner that reports to a file may print, since it is for people only.
 const OUTPUT_BYTES: usize = 256 * 1024;
 /// What is kept of an output that the results are read from: of each of 20,000 tests a line.
 const READ_OUTPUT_BYTES: usize = 4 * 1024 * 1024;
+/// Events of `go test` have a line for each line that a test prints.
+const EVENTS_OUTPUT_BYTES: usize = 16 * 1024 * 1024;
+/// Jest's own JSON.
+pub(super) const JEST: &str = "jest.json";
+const VITEST: &str = "vitest.xml";
 /// Where a repository of its own accord may write JUnit files.
 const FOLDER_VARIABLE: &str = "BOOTY_REPORT_DIR";
 
@@ -41,6 +46,16 @@ pub struct Expected {
 /// Asks for a report. `folder` is the path inside the sandbox of a folder outside the work tree that
 /// the command may write to; it is empty before the run.
 pub fn instrument(runner: Runner, command: &CommandSpec, folder: &str) -> Instrumented {
+    instrument_package(runner, command, folder, None)
+}
+
+/// The same with the `package.json` that `npm test` would read, so that what it runs is known.
+pub fn instrument_package(
+    runner: Runner,
+    command: &CommandSpec,
+    folder: &str,
+    package: Option<&str>,
+) -> Instrumented {
     let mut instrumented = Instrumented {
         env: command.env.clone(),
         script: command.command.clone(),
@@ -48,32 +63,112 @@ pub fn instrument(runner: Runner, command: &CommandSpec, folder: &str) -> Instru
         reports: Vec::new(),
         output_bytes: READ_OUTPUT_BYTES,
     };
-    instrumented.env.entry(FOLDER_VARIABLE.to_owned()).or_insert_with(|| folder.to_owned());
+    instrumented.default(FOLDER_VARIABLE, folder);
     match runner {
-        Runner::Pytest => pytest(&mut instrumented, folder),
-        Runner::CargoTest => default(&mut instrumented, "CARGO_TERM_COLOR", "never"),
-        _ => {}
+        Runner::Pytest => instrumented.pytest(folder),
+        Runner::CargoTest => instrumented.default("CARGO_TERM_COLOR", "never"),
+        Runner::Nextest => {
+            instrumented.default("CARGO_TERM_COLOR", "never");
+            instrumented.default("NEXTEST_STATUS_LEVEL", "all");
+            instrumented.default("NEXTEST_HIDE_PROGRESS_BAR", "1");
+        }
+        Runner::NodeTest => instrumented.node(folder, package),
+        Runner::Jest => {
+            let options = format!("--json --outputFile={folder}/{JEST} --testLocationInResults");
+            if !instrumented.append("jest", &options, package, JEST) {
+                // For those who have configured jest-junit.
+                instrumented.default("JEST_JUNIT_OUTPUT_FILE", &format!("{folder}/jest.xml"));
+                instrumented.default("JEST_JUNIT_ADD_FILE_ATTRIBUTE", "true");
+                instrumented.expect("jest.xml", false);
+            }
+        }
+        Runner::Vitest => {
+            let options =
+                format!("--reporter=default --reporter=junit --outputFile.junit={folder}/{VITEST}");
+            instrumented.append("vitest", &options, package, VITEST);
+        }
+        Runner::GoTest => instrumented.go(),
+        Runner::Unittest | Runner::Mocha | Runner::Other => {}
     }
     instrumented
 }
 
-fn pytest(instrumented: &mut Instrumented, folder: &str) {
-    const FILE: &str = "pytest.xml";
-    let own = instrumented.env.get("PYTEST_ADDOPTS").cloned().unwrap_or_default();
-    let says = |word: &str| own.contains(word) || instrumented.script.contains(word);
-    // Without the plugin the option would be an error.
-    if says("no:junitxml") {
-        return;
+impl Instrumented {
+    fn pytest(&mut self, folder: &str) {
+        const FILE: &str = "pytest.xml";
+        let own = self.env.get("PYTEST_ADDOPTS").cloned().unwrap_or_default();
+        let says = |word: &str| own.contains(word) || self.script.contains(word);
+        // Without the plugin the option would be an error.
+        if says("no:junitxml") {
+            return;
+        }
+        let is_certain = !says("--junit") && !says("PYTEST_ADDOPTS");
+        let options =
+            format!("{own} --junitxml={folder}/{FILE} -o junit_family=xunit1 -o junit_logging=no");
+        self.env.insert("PYTEST_ADDOPTS".to_owned(), options.trim().to_owned());
+        self.expect(FILE, is_certain);
+        self.output_bytes = OUTPUT_BYTES;
     }
-    let is_certain = !says("--junit") && !says("PYTEST_ADDOPTS=");
-    let options =
-        format!("{own} --junitxml={folder}/{FILE} -o junit_family=xunit1 -o junit_logging=no");
-    instrumented.env.insert("PYTEST_ADDOPTS".to_owned(), options.trim().to_owned());
-    instrumented.reports.push(Expected { file: FILE.to_owned(), is_certain });
-    instrumented.output_bytes = OUTPUT_BYTES;
-}
 
-/// Sets a variable that the command does not set itself.
-fn default(instrumented: &mut Instrumented, name: &str, value: &str) {
-    instrumented.env.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+    /// Node refuses reporters without a destination each, so none may be named elsewhere. All of what
+    /// is run must be known for that.
+    fn node(&mut self, folder: &str, package: Option<&str>) {
+        const FILE: &str = "node.xml";
+        let own = self.env.get("NODE_OPTIONS").cloned().unwrap_or_default();
+        let Some(script) = npm::expanded(&self.script, package) else { return };
+        if own.contains("--test-") || script.contains("--test-reporter") {
+            return;
+        }
+        let is_certain = !script.contains("NODE_OPTIONS");
+        let options = format!(
+            "{own} --test-reporter=spec --test-reporter-destination=stdout \
+             --test-reporter=junit --test-reporter-destination={folder}/{FILE}"
+        );
+        self.env.insert("NODE_OPTIONS".to_owned(), options.trim().to_owned());
+        self.expect(FILE, is_certain);
+    }
+
+    /// Options behind a command that is this runner and nothing else. Whether it was one.
+    fn append(&mut self, runner: &str, options: &str, package: Option<&str>, file: &str) -> bool {
+        let Some(between) = npm::place_for_options(&self.script, runner, package) else {
+            return false;
+        };
+        self.script = format!("{}{between}{options}", self.script.trim_end());
+        self.expect(file, true);
+        true
+    }
+
+    /// `-json` behind every `go test`. Not by `GOFLAGS`: there it would be for `go list` and `go vet`
+    /// as well, and change what they print and how they end.
+    fn go(&mut self) {
+        const NO_EVENTS: [&str; 5] = ["-json", "-c", "-list", "-n", "-h"];
+        self.output_bytes = EVENTS_OUTPUT_BYTES;
+        if self.script.contains(['|', '<', '>', '(', '{', '`', '$', '"', '\'', '\\', '#', '\n']) {
+            return;
+        }
+        let mut parts: Vec<String> = Vec::new();
+        for part in self.script.split_inclusive(['&', ';']) {
+            let words: Vec<_> = part.trim_end_matches(['&', ';']).split_whitespace().collect();
+            let is_setting = |word: &&&str| word.contains('=') && !word.starts_with('-');
+            let settings = words.iter().take_while(is_setting).count();
+            let is_test = matches!(words.get(settings..settings + 2), Some(["go", "test"]));
+            let option = |word: &&str| word.trim_end_matches("=true").replace("--", "-");
+            if is_test && !words.iter().any(|word| NO_EVENTS.contains(&option(word).as_str())) {
+                // Files by their whole path, since a name alone does not say its folder.
+                parts.push(part.replacen("test", "test -json -fullpath", 1));
+            } else {
+                parts.push(part.to_owned());
+            }
+        }
+        self.script = parts.concat();
+    }
+
+    /// Sets a variable that the command does not set itself.
+    fn default(&mut self, name: &str, value: &str) {
+        self.env.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+    }
+
+    fn expect(&mut self, file: &str, is_certain: bool) {
+        self.reports.push(Expected { file: file.to_owned(), is_certain });
+    }
 }

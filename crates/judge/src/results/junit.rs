@@ -38,7 +38,7 @@ pub(super) struct Case {
     pub(super) class: String,
     pub(super) file: String,
     pub(super) line: Option<u32>,
-    /// The `name` and `file` of the suites around it, the outermost first.
+    /// The names of the suites around it, the outermost first.
     pub(super) suites: Vec<String>,
     pub(super) suite_file: String,
     pub(super) outcome: Option<Outcome>,
@@ -105,6 +105,7 @@ struct State {
     case: Option<Case>,
     /// Text belongs to the case's first result only.
     keeps_text: bool,
+    is_to_do: bool,
     max_cases: usize,
 }
 
@@ -178,6 +179,7 @@ impl State {
             ..Case::default()
         });
         self.keeps_text = false;
+        self.is_to_do = false;
     }
 
     fn start_result(&mut self, tag: &[u8], element: &BytesStart<'_>) -> Open {
@@ -194,12 +196,15 @@ impl State {
         };
         let is_worse = match case.outcome {
             None => true,
+            // node:test says that of what need not pass yet, and then how it failed.
+            Some(Outcome::Skipped) if self.is_to_do => false,
             Some(Outcome::Skipped | Outcome::Passed) => outcome.is_bad(),
             Some(_) => false,
         };
         self.keeps_text = is_worse;
         if is_worse {
             let [message, kind] = attributes(element, ["message", "type"]);
+            self.is_to_do = tag == b"skipped" && kind == "todo";
             case.outcome = Some(outcome);
             case.message = if message.is_empty() && outcome.is_bad() { kind } else { message };
             case.text.clear();

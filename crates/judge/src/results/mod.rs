@@ -8,18 +8,23 @@
 mod cargo;
 mod failures;
 mod folder;
+mod go;
 mod instrument;
+mod js;
 mod junit;
+mod nextest;
+mod npm;
 mod pytest;
 mod text;
+mod unittest;
 
-use std::path::Path;
+use std::{borrow::Cow, path::Path};
 
 use crate::case::{Outcome, Results, Source, TestCase, Totals};
 
+pub use booty_policy::detect::Runner;
 pub use failures::failures;
-pub use instrument::{Expected, Instrumented, instrument};
-pub use booty_policy::Runner;
+pub use instrument::{Expected, Instrumented, instrument, instrument_package};
 pub use text::{MAX_DETAIL_BYTES, MAX_ID_CHARS, MAX_MESSAGE_CHARS};
 
 use text::Cases;
@@ -37,10 +42,13 @@ pub fn read(runner: Runner, instrumented: &Instrumented, output: &str, folder: &
         expected.is_certain && !files.iter().any(|file| file.name == expected.file)
     };
     let some_missing = instrumented.reports.iter().any(|expected| is_missing(&expected));
-    let mut results = from_junit(runner, &files, directory);
+    let own_json = files.iter().find(|file| file.name == instrument::JEST);
+    let own_json = own_json.and_then(|file| js::jest::report(&file.bytes, directory));
+    let mut results = own_json.unwrap_or_else(|| from_junit(runner, &files, directory));
     if results.cases.is_empty() && results.totals.is_none_or(|totals| totals.all() == 0) {
-        let printed = from_output(runner, &output, directory);
+        let mut printed = from_output(runner, &output, directory);
         if printed.source != Source::ExitCode {
+            printed.is_whole &= !is_cut(&output);
             results = printed;
         }
     } else if runner == Runner::Pytest {
@@ -48,6 +56,39 @@ pub fn read(runner: Runner, instrumented: &Instrumented, output: &str, folder: &
     }
     results.is_whole &= !some_missing;
     results
+}
+
+/// The output of a run as people read it: the events of `go test -json` as what they tell.
+pub fn readable(output: &str) -> Cow<'_, str> {
+    go::readable(output).map_or(Cow::Borrowed(output), Cow::Owned)
+}
+
+/// Corrects the files of cases by the tree that ran: a runner says them relative to where it started
+/// or to a root of its own. What is nowhere in the tree is no place.
+pub fn locate(results: &mut Results, directory: &str, tree: &Path) {
+    let is_file =
+        |path: &str| tree.join(path).symlink_metadata().is_ok_and(|metadata| metadata.is_file());
+    for case in &mut results.cases {
+        let Some(file) = &case.file else { continue };
+        if is_file(file) {
+            continue;
+        }
+        let below = format!("{}/{file}", directory.trim_end_matches('/'));
+        let above = file.strip_prefix(directory).and_then(|rest| rest.strip_prefix('/'));
+        case.file = match above {
+            _ if !directory.is_empty() && is_file(&below) => Some(below),
+            Some(above) if is_file(above) => Some(above.to_owned()),
+            _ => None,
+        };
+        if case.file.is_none() {
+            case.line = None;
+        }
+    }
+}
+
+/// Whether the sandbox has left out the middle.
+fn is_cut(output: &str) -> bool {
+    output.lines().any(|line| line.starts_with("[… ") && line.ends_with(" bytes cut …]"))
 }
 
 /// The cases of all JUnit files together.
@@ -64,8 +105,17 @@ fn from_junit(runner: Runner, files: &[folder::Left], directory: &str) -> Result
         }
         results.source = Source::JUnit;
         let written = Totals::of_outcomes(report.cases.iter().map(case_outcome));
-        let fits = match report.totals {
+        let own = match runner {
+            Runner::NodeTest => js::node::totals(&String::from_utf8_lossy(&file.bytes)),
+            _ => report.totals,
+        };
+        let fits = match own {
             None => true,
+            Some(own) if runner == Runner::NodeTest => {
+                let cases: Vec<_> =
+                    report.cases.iter().map(|case| js::node::case(case, directory)).collect();
+                js::node::fits(own, &cases)
+            }
             // pytest counts subtests and what failed twice, its cases are the tests.
             Some(own) if runner == Runner::Pytest => {
                 own.failed == written.failed
@@ -76,19 +126,25 @@ fn from_junit(runner: Runner, files: &[folder::Left], directory: &str) -> Result
             Some(own) => own == written,
         };
         results.is_whole &= report.is_complete && !report.is_cut && !file.is_cut && fits;
-        if let Some(own) = report.totals {
+        if let Some(own) = own {
             totals = Some(totals.unwrap_or_default().plus(own));
         }
         for case in &report.cases {
             let case = match runner {
                 Runner::Pytest => pytest::case(case, directory),
-                _ => plain_case(case, directory),
+                Runner::Nextest => nextest::case(case, directory),
+                Runner::NodeTest => js::node::case(case, directory),
+                Runner::Jest | Runner::Vitest | Runner::Mocha => js::case(case, directory),
+                _ => plain_case(case, runner == Runner::GoTest, directory),
             };
             cases.push(case);
         }
     }
     results.is_whole &= results.source == Source::JUnit && !cases.is_cut;
-    results.cases = merged(cases.list);
+    results.cases = match runner {
+        Runner::Pytest => merged(cases.list),
+        _ => js::numbered(cases.list),
+    };
     results.totals = totals;
     results
 }
@@ -98,7 +154,7 @@ fn case_outcome(case: &junit::Case) -> Outcome {
 }
 
 /// A case of a dialect that nothing more is known of.
-fn plain_case(case: &junit::Case, directory: &str) -> TestCase {
+fn plain_case(case: &junit::Case, is_go: bool, directory: &str) -> TestCase {
     let outcome = case_outcome(case);
     let said = if case.file.is_empty() { &case.suite_file } else { &case.file };
     let file = text::tree_path(said, directory);
@@ -108,6 +164,8 @@ fn plain_case(case: &junit::Case, directory: &str) -> TestCase {
         .and_then(|file| text::last_line_in(&case.text, file, directory));
     let id = match case.class.as_str() {
         "" => case.name.clone(),
+        // gotestsum
+        package if is_go => format!("{package}.{}", case.name),
         class => format!("{class} {}", case.name),
     };
     TestCase {
@@ -143,13 +201,36 @@ fn merged(cases: Vec<TestCase>) -> Vec<TestCase> {
 
 /// What was printed, for machines or for people.
 fn from_output(runner: Runner, output: &str, directory: &str) -> Results {
-    match runner {
+    let own = match runner {
         Runner::Pytest => pytest::printed(output, directory),
+        Runner::Unittest => unittest::printed(output, directory),
         Runner::CargoTest => cargo::printed(output, directory),
-        _ => [pytest::printed, cargo::printed]
-            .into_iter()
-            .map(|reader| reader(output, directory))
-            .max_by_key(|results| (results.cases.len(), results.source != Source::ExitCode))
-            .unwrap_or_default(),
+        Runner::Nextest => nextest::printed(output, directory),
+        Runner::Jest => js::jest::printed(output, directory),
+        Runner::Vitest => js::vitest::printed(output, directory),
+        Runner::NodeTest => js::node::printed(output, directory),
+        Runner::Mocha => js::mocha::printed(output, directory),
+        Runner::GoTest => go::printed(output, directory),
+        Runner::Other => Results::default(),
+    };
+    if own.source != Source::ExitCode || runner != Runner::Other {
+        return own;
     }
+    // The most is understood by the one that it is of; of equals the first.
+    let readers = [
+        pytest::printed,
+        cargo::printed,
+        nextest::printed,
+        go::printed,
+        unittest::printed,
+        js::jest::printed,
+        js::vitest::printed,
+        js::node::printed,
+        js::mocha::printed,
+    ];
+    let all = readers.map(|reader| reader(output, directory));
+    let known = all.into_iter().filter(|results| results.totals.is_some());
+    known
+        .reduce(|best, next| if next.cases.len() > best.cases.len() { next } else { best })
+        .unwrap_or_default()
 }

@@ -1,6 +1,9 @@
 //! pytest: its JUnit file, and what it prints when there is none.
 
-use std::sync::LazyLock;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::LazyLock,
+};
 
 use regex::Regex;
 
@@ -95,13 +98,10 @@ pub(super) fn add_other_sessions(results: &mut Results, output: &str, directory:
     results.is_whole = false;
     let others = printed(output, directory);
     results.totals = others.totals;
-    for case in others.cases {
-        if results.cases.len() < super::MAX_CASES
-            && !results.cases.iter().any(|known| known.id == case.id)
-        {
-            results.cases.push(case);
-        }
-    }
+    let known: HashSet<_> = results.cases.iter().map(|case| case.id.clone()).collect();
+    let new = others.cases.into_iter().filter(|case| !known.contains(&case.id));
+    let room = super::MAX_CASES.saturating_sub(results.cases.len());
+    results.cases.extend(new.take(room));
 }
 
 /// What it prints for people: the lines of `-v`, or the short summary that names what failed.
@@ -126,44 +126,103 @@ pub(super) fn printed(output: &str, directory: &str) -> Results {
         Some((found[1].to_owned(), found[2].to_owned(), why.to_owned()))
     };
     let totals = summaries(output).into_iter().reduce(Totals::plus);
+    let sections = sections(output);
     let mut cases = text::Cases::default();
-    for (word, id, why) in output.lines().filter_map(find) {
+    let mut at: HashMap<String, usize> = HashMap::new();
+    let mut running = None;
+    for line in output.lines() {
+        let Some((word, id, why)) = find(line) else {
+            running = started(line).or(running);
+            continue;
+        };
+        running = None;
         let outcome = match word.as_str() {
             "PASSED" | "XPASS" => Outcome::Passed,
             "FAILED" => Outcome::Failed,
             "ERROR" => Outcome::Errored,
             _ => Outcome::Skipped,
         };
-        let (said, name) = id.split_once("::").unwrap_or((&id, &id));
-        let name = name.split('[').next().unwrap_or(name).rsplit("::").next().unwrap_or(name);
-        let file = text::tree_path(said, directory);
-        let line = file
-            .as_deref()
-            .filter(|_| outcome.is_bad())
-            .and_then(|file| text::last_line_in(output, file, directory));
-        cases.push(TestCase {
-            id: text::name(&id),
-            name: text::name(bare_name(name)),
-            line,
-            file,
-            outcome,
-            message: text::message(&why),
-            detail: None,
-        });
-    }
-    let mut merged: Vec<TestCase> = Vec::new();
-    for case in cases.list {
-        match merged.iter_mut().find(|known| known.id == case.id) {
-            None => merged.push(case),
-            Some(known) if known.message.is_none() => known.message = case.message,
+        let case = printed_case(&id, outcome, &why, &sections, directory);
+        match at.get(&case.id).copied().and_then(|at| cases.list.get_mut(at)) {
+            Some(known) if case.outcome.is_bad() && known.message.is_none() => *known = case,
             Some(_) => {}
+            None => {
+                at.insert(case.id.clone(), cases.list.len());
+                cases.push(case);
+            }
         }
     }
-    let is_known = totals.is_some() || !merged.is_empty();
+    // It ended before it said how: with the process, when no summary follows.
+    if let (Some(id), None) = (running, totals) {
+        let why = "the test process ended while it ran";
+        cases.push(printed_case(&id, Outcome::Errored, why, &sections, directory));
+    }
+    let is_known = totals.is_some() || !cases.list.is_empty();
     Results {
         source: if is_known { Source::Printed } else { Source::ExitCode },
-        is_whole: !cases.is_cut && totals.is_some_and(|totals| totals == Totals::of(&merged)),
-        cases: merged,
+        is_whole: !cases.is_cut && totals.is_some_and(|totals| totals == Totals::of(&cases.list)),
+        cases: cases.list,
         totals,
+    }
+}
+
+/// With `-v` a test's name is printed when it starts.
+fn started(line: &str) -> Option<String> {
+    let id = line.strip_suffix(' ').unwrap_or(line);
+    let (path, name) = id.split_once("::")?;
+    (path.ends_with(".py") && !path.contains(' ') && !name.is_empty()).then(|| id.to_owned())
+}
+
+/// What is printed of each failure, by its heading: `____ TestGroup.test_x ____`.
+fn sections(output: &str) -> HashMap<&str, &str> {
+    static HEADING: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        Regex::new(r"(?m)^_{3,} (?:ERROR (?:at setup of|at teardown of|collecting) )?(.+?) _{3,}$")
+            .ok()
+    });
+    static END: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"(?m)^={3,} .+ ={3,}$").ok());
+    let headings: Vec<_> = HEADING
+        .iter()
+        .flat_map(|heading| heading.captures_iter(output))
+        .filter_map(|found| {
+            let whole = found.get(0)?;
+            Some((whole.start(), whole.end(), found.get(1)?.as_str()))
+        })
+        .collect();
+    let mut sections = HashMap::new();
+    for (n, (_, start, name)) in headings.iter().enumerate() {
+        let end = headings.get(n + 1).map_or(output.len(), |(start, ..)| *start);
+        let text = &output[*start..end];
+        let end = END.as_ref().and_then(|end| end.find(text)).map_or(text.len(), |end| end.start());
+        sections.entry(*name).or_insert(&text[..end]);
+    }
+    sections
+}
+
+fn printed_case(
+    id: &str,
+    outcome: Outcome,
+    why: &str,
+    sections: &HashMap<&str, &str>,
+    directory: &str,
+) -> TestCase {
+    let (said, name) = id.split_once("::").unwrap_or((id, id));
+    let section = sections
+        .get(name.replace("::", ".").as_str())
+        .or_else(|| sections.get(id))
+        .copied()
+        .filter(|_| outcome.is_bad())
+        .unwrap_or_default();
+    let name = name.split('[').next().unwrap_or(name).rsplit("::").next().unwrap_or(name);
+    let file = text::tree_path(said, directory);
+    let line = file.as_deref().and_then(|file| text::last_line_in(section, file, directory));
+    TestCase {
+        id: text::name(id),
+        name: text::name(bare_name(name)),
+        line,
+        file,
+        outcome,
+        message: text::message(why),
+        detail: text::detail(section),
     }
 }

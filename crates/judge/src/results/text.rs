@@ -19,6 +19,9 @@ const TREE: &str = "/workspace/";
 
 /// Without colours, other escapes and control characters; lines end with a newline.
 pub(crate) fn clean(text: &str) -> String {
+    if !text.contains(|c: char| c.is_control() && c != '\n' && c != '\t') {
+        return text.to_owned();
+    }
     let plain = anstream::adapter::strip_str(text).to_string();
     let lines = plain.replace("\r\n", "\n");
     lines.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
@@ -124,7 +127,7 @@ pub(crate) fn places<'a>(
 }
 
 /// Whether two paths can be one file, said from two folders.
-fn is_same(one: &str, other: &str) -> bool {
+pub(crate) fn is_same(one: &str, other: &str) -> bool {
     let ends = |long: &str, short: &str| {
         long.strip_suffix(short).is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
     };

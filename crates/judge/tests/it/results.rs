@@ -1,6 +1,7 @@
 //! What runners say, as cases: recorded outputs of real ones, and hostile input.
 
 mod hostile;
+mod real;
 
 use std::{fmt::Write, path::Path};
 

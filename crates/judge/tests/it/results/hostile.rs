@@ -154,7 +154,7 @@ fn links_pipes_and_folders_are_not_read() {
 fn a_flood_of_cases_is_bounded() {
     let one = format!(
         r#"<testcase classname="a" name="{{}}{}"><failure message="{}">{}</failure></testcase>"#,
-        "n".repeat(600),
+        "n".repeat(500),
         "m".repeat(400),
         "d".repeat(400),
     );
