@@ -29,6 +29,7 @@ pub(super) fn kind(language: Language, path: &str) -> FileKind {
         | "nextest.toml" => Some(FileKind::TestConfig),
         "pyproject.toml" | "setup.cfg" | "tox.ini" => Some(FileKind::Mixed),
         "config.toml" | "config" if folder.ends_with(".cargo") => Some(FileKind::TestConfig),
+        ".npmrc" => Some(FileKind::TestConfig),
         "package.json" if language == Language::Node => Some(FileKind::Mixed),
         "Cargo.toml" if language == Language::Rust => Some(FileKind::Mixed),
         "vite.config.js" | "vite.config.ts" | "vite.config.mjs" | "vite.config.mts" => {
@@ -123,7 +124,7 @@ fn shadows(language: Language, path: &str, name: &str) -> bool {
                         || path.starts_with(&format!("src/{module}/"))
                 })
         }
-        Language::Node => path.split('/').any(|part| part == "node_modules") || name == ".npmrc",
+        Language::Node => path.split('/').any(|part| part == "node_modules"),
         Language::Rust | Language::Go => false,
     }
 }

@@ -32,9 +32,11 @@ pub(super) fn say(
     out: &mut Study,
 ) {
     for file in change.files.iter().filter(|file| file.path.ends_with(".toml")) {
-        let is_large = |text: &Option<String>| text.as_ref().is_some_and(|text| text.len() > MAX_TOML_BYTES);
+        let is_large =
+            |text: &Option<String>| text.as_ref().is_some_and(|text| text.len() > MAX_TOML_BYTES);
         if is_large(&file.base_text) || is_large(&file.head_text) {
-            let message = format!("{} is too large: what it says about tests is not known", file.path);
+            let message =
+                format!("{} is too large: what it says about tests is not known", file.path);
             out.findings.push(finding(Level::Warning, &file.path, 1, message));
         }
     }

@@ -136,7 +136,11 @@ fn tamper(tokens: &Tokens<'_>, at: usize) -> Option<Sign> {
             let is_brought = matches!(before, "const" | "let" | "var" | ",")
                 && matches!(tokens.text(at + 2), "require" | "chai" | "await" | "import");
             let is_declared = matches!(before, "const" | "let" | "var");
+            // A local `test` or `it` is nobody's but the function's.
+            let is_local = is_declared && !matches!(text, "expect" | "assert");
             if is_brought
+                || is_local
+                || (!is_declared && before != "." && !matches!(text, "expect" | "assert"))
                 || (before == "." && !is_global)
                 || is_declared && tokens.text(at + 3) == "."
             {

@@ -25,6 +25,12 @@ pub(super) fn say(change: &Change<'_>, out: &mut Study) {
             _ => continue,
         };
         let (was, is) = (settings(file.base_text.as_deref()), settings(file.head_text.as_deref()));
+        // A program that is new had no tests.
+        let had = |key: &str| {
+            let target = key.rsplit_once('.').map_or(key, |(target, _)| target);
+            !target.starts_with("bin.") && !target.starts_with("example.")
+                || was.keys().any(|other| other.starts_with(target))
+        };
         for key in was.keys().chain(is.keys()).collect::<BTreeSet<_>>() {
             let (was, is) = (was.get(key), is.get(key));
             if was.map(|setting| &setting.value) == is.map(|setting| &setting.value) {
@@ -33,7 +39,7 @@ pub(super) fn say(change: &Change<'_>, out: &mut Study) {
             let line = is.map_or(1, |setting| setting.line);
             let (was, is) =
                 (was.map_or("", |setting| &setting.value), is.map_or("", |setting| &setting.value));
-            let Some(level) = level(key, was, is) else { continue };
+            let Some(level) = level(key, was, is).filter(|_| had(key)) else { continue };
             if key == "workspace.members" && !loses_member(change, file, was, is) {
                 continue;
             }

@@ -63,8 +63,25 @@ pub(super) fn say(change: &Change<'_>, command: Option<&CommandSpec>, out: &mut 
         let name = file.path.rsplit('/').next().unwrap_or_default();
         if name == "package.json" {
             package(file, command, out);
+        } else if name == ".npmrc" {
+            npmrc(file, out);
         } else if file.kind == FileKind::TestConfig {
             config(file, out);
+        }
+    }
+}
+
+/// Settings with which npm runs scripts in another way.
+const NPM: [&str; 6] =
+    ["script-shell", "shell", "node-options", "ignore-scripts", "prefix", "userconfig"];
+
+fn npmrc(file: &File, out: &mut Study) {
+    let was = text(&file.base_text);
+    for (line, setting) in (1..).zip(text(&file.head_text).lines()) {
+        let key = setting.split('=').next().unwrap_or_default().trim();
+        if NPM.contains(&key) && !was.lines().any(|old| old == setting) {
+            let message = format!("npm's `{key}` changed to `{}`", setting.trim());
+            out.findings.push(finding(Level::Failure, &file.path, line, message));
         }
     }
 }

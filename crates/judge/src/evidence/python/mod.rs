@@ -4,7 +4,7 @@ mod assertion;
 mod lines;
 mod sign;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use booty_policy::config::Language;
 
@@ -36,6 +36,7 @@ pub(super) fn read(text: &str, role: Role) -> Source {
         role,
         doubts: doubts(&tokens),
         classes: HashSet::new(),
+        skips: HashMap::new(),
         out: Source::default(),
     };
     reader.block(0, lines.len(), &[]);
@@ -53,6 +54,8 @@ pub(super) struct Reader<'a> {
     doubts: Vec<u32>,
     /// Paths of the classes so far.
     classes: HashSet<String>,
+    /// Marks that skip and have a name, and what each is.
+    skips: HashMap<String, String>,
     out: Source,
 }
 

@@ -55,11 +55,27 @@ impl Reader<'_> {
             return;
         }
         for at in line.from..line.to {
-            if let Some(what) = self.skip(at) {
+            let named = self.skips.get(self.tokens.text(at)).cloned();
+            if let Some(what) = self.skip(at).or(named) {
                 let sign = Sign::new(Rule::TestSkipped, what, self.tokens.line(at));
                 return self.add(sign, &[owner]);
             }
         }
+    }
+
+    /// `needs_x = pytest.mark.skipif(…)`: a mark with a name skips nothing by itself.
+    fn named_mark(&self, from: usize, at: usize, owners: &[&str]) -> Option<(String, String)> {
+        let name = self.tokens.text(from);
+        let is_named = self.tokens.text(from + 1) == "="
+            && at > from + 1
+            && owners.is_empty()
+            && !matches!(
+                name,
+                "pytestmark" | "__test__" | "collect_ignore" | "collect_ignore_glob"
+            )
+            && !name.starts_with("test");
+        let what = is_named.then(|| self.skip(at)).flatten()?;
+        matches!(self.tokens.before(at, 2), "mark" | "unittest").then(|| (name.to_owned(), what))
     }
 
     /// A word that skips a test.
@@ -164,7 +180,10 @@ impl Reader<'_> {
             match self.tokens.kind(at) {
                 Some(Kind::Word) => {
                     if self.role != Role::Code && tokens_head(self.tokens.text(line.from)) {
-                        if let Some(what) = self.skip(at) {
+                        let mark = self.named_mark(line.from, at, owners);
+                        if let Some((name, what)) = mark {
+                            self.skips.insert(name, what);
+                        } else if let Some(what) = self.skip(at) {
                             let mut sign = Sign::new(Rule::TestSkipped, what, self.tokens.line(at));
                             if sign.what.starts_with("collect_ignore")
                                 || sign.what == "pytest.importorskip"

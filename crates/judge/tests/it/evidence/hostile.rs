@@ -1,7 +1,7 @@
 //! Text made to break a reader: no panic, whatever is in it; and no more work than its length.
 
-use booty_judge::evidence::{RunOf, Runs, compare, study};
 use booty_judge::case::Results;
+use booty_judge::evidence::{RunOf, Runs, compare, study};
 use booty_policy::Language;
 use proptest::prelude::*;
 use rstest::rstest;
@@ -16,8 +16,11 @@ const LANGUAGES: [(Language, &str); 4] = [
 ];
 
 fn tree(path: &str, text: &str) -> Tree {
-    let mixed = ["pyproject.toml", "package.json", "Cargo.toml", "setup.cfg", "Makefile", "conftest.py"];
-    Tree(std::iter::once(path).chain(mixed).map(|path| (path.to_owned(), text.to_owned())).collect())
+    let mixed =
+        ["pyproject.toml", "package.json", "Cargo.toml", "setup.cfg", "Makefile", "conftest.py"];
+    Tree(
+        std::iter::once(path).chain(mixed).map(|path| (path.to_owned(), text.to_owned())).collect(),
+    )
 }
 
 fn look(language: Language, path: &str, base: &str, head: &str) {
@@ -26,20 +29,90 @@ fn look(language: Language, path: &str, base: &str, head: &str) {
     let study = study(language, &base, &head, &changes(&base, &head), Some(&command));
     let nothing = Results::default();
     let run = RunOf { results: &nothing, succeeded: false };
-    let runs = Runs { base: Some(run), head: run, base_tests_on_head: Some(run), head_tests_on_base: Some(run) };
+    let runs = Runs {
+        base: Some(run),
+        head: run,
+        base_tests_on_head: Some(run),
+        head_tests_on_base: Some(run),
+    };
     compare(&study, &runs);
 }
 
 /// Pieces that mean something in one of the languages.
 fn piece() -> impl Strategy<Value = String> {
     let pieces = [
-        "def test_a():", "class TestA(B):", "assert ", "==", "pytest.raises(", "with ", "try:", "except:", "return",
-        "if False:", "for x in []:", "@pytest.mark.parametrize('a', [", "lambda", "\n    ", "\n", "\t", "#", "\\\n",
-        "'", "\"", "\"\"\"", "'''", "`", "${", "r#\"", "#[test]", "#[cfg(test)] mod tests {", "fn a() {", "mod x;",
-        "assert_eq!(", "assert!(", "'a", "//", "/*", "*/", "it('a', () => {", "describe(", ".each([", "expect(",
-        ").toBe(", ".not", "if (", "function f() {", "=>", "func TestA(t *testing.T) {", "t.Errorf(", "if x := 1; x != 2 {",
-        "//go:build ", "package a", "(", ")", "[", "]", "{", "}", ",", ";", ":", ".", "=", "/", "é", "\u{0}", "1e-", "0",
-        "{\"scripts\":{\"test\":\"", "[tool.pytest.ini_options]", "[[test]]", "[pytest]", "test:", "addopts = \"-k", "\"}}",
+        "def test_a():",
+        "class TestA(B):",
+        "assert ",
+        "==",
+        "pytest.raises(",
+        "with ",
+        "try:",
+        "except:",
+        "return",
+        "if False:",
+        "for x in []:",
+        "@pytest.mark.parametrize('a', [",
+        "lambda",
+        "\n    ",
+        "\n",
+        "\t",
+        "#",
+        "\\\n",
+        "'",
+        "\"",
+        "\"\"\"",
+        "'''",
+        "`",
+        "${",
+        "r#\"",
+        "#[test]",
+        "#[cfg(test)] mod tests {",
+        "fn a() {",
+        "mod x;",
+        "assert_eq!(",
+        "assert!(",
+        "'a",
+        "//",
+        "/*",
+        "*/",
+        "it('a', () => {",
+        "describe(",
+        ".each([",
+        "expect(",
+        ").toBe(",
+        ".not",
+        "if (",
+        "function f() {",
+        "=>",
+        "func TestA(t *testing.T) {",
+        "t.Errorf(",
+        "if x := 1; x != 2 {",
+        "//go:build ",
+        "package a",
+        "(",
+        ")",
+        "[",
+        "]",
+        "{",
+        "}",
+        ",",
+        ";",
+        ":",
+        ".",
+        "=",
+        "/",
+        "é",
+        "\u{0}",
+        "1e-",
+        "0",
+        "{\"scripts\":{\"test\":\"",
+        "[tool.pytest.ini_options]",
+        "[[test]]",
+        "[pytest]",
+        "test:",
+        "addopts = \"-k",
+        "\"}}",
     ];
     prop_oneof![
         8 => proptest::sample::select(pieces.to_vec()).prop_map(str::to_owned),
@@ -84,12 +157,70 @@ const LENGTH: usize = 30_000;
 #[rstest]
 fn long_files_are_read_once(
     #[values(
-        "(", "[", "{", "((((", "not ", "lambda:", "if x:", "if x:\n", "try:\n", "@a\n", "a.b", "'", "\"", "`", "`${", "/", "/[",
-        "r#\"", "r#", "/*", "//", "#[", "#![", "mod a {", "fn a() {", "assert!(", "assert_eq!(", "it('a', () => {",
-        "describe('a', () => {", "function a() {", "const a = () => {", "expect(", "assert.ok(", "t.test(", "if (", "try {", "try {} catch {",
-        "func A() {", "func Test", "t.Errorf(", "if ", "for ", "return ", "class A:\n def test_a(): assert x\n",
-        "def test_a(): assert x == 1\n", "assert x == ", "assert x and ", "x or ", "os.kill(", "pytest.raises(", "self.assertEqual(",
-        "[a]\n", "a = 1\n", "a:\n", "\t", " ", "\\\n", "a: \"b\", ", "exclude: [", "setattr(", "[[a]]\n", "a.a.", "if (a) ", "return a\n"
+        "(",
+        "[",
+        "{",
+        "((((",
+        "not ",
+        "lambda:",
+        "if x:",
+        "if x:\n",
+        "try:\n",
+        "@a\n",
+        "a.b",
+        "'",
+        "\"",
+        "`",
+        "`${",
+        "/",
+        "/[",
+        "r#\"",
+        "r#",
+        "/*",
+        "//",
+        "#[",
+        "#![",
+        "mod a {",
+        "fn a() {",
+        "assert!(",
+        "assert_eq!(",
+        "it('a', () => {",
+        "describe('a', () => {",
+        "function a() {",
+        "const a = () => {",
+        "expect(",
+        "assert.ok(",
+        "t.test(",
+        "if (",
+        "try {",
+        "try {} catch {",
+        "func A() {",
+        "func Test",
+        "t.Errorf(",
+        "if ",
+        "for ",
+        "return ",
+        "class A:\n def test_a(): assert x\n",
+        "def test_a(): assert x == 1\n",
+        "assert x == ",
+        "assert x and ",
+        "x or ",
+        "os.kill(",
+        "pytest.raises(",
+        "self.assertEqual(",
+        "[a]\n",
+        "a = 1\n",
+        "a:\n",
+        "\t",
+        " ",
+        "\\\n",
+        "a: \"b\", ",
+        "exclude: [",
+        "setattr(",
+        "[[a]]\n",
+        "a.a.",
+        "if (a) ",
+        "return a\n"
     )]
     piece: &str,
 ) {

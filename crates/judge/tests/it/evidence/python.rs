@@ -282,6 +282,12 @@ fn replaced(from: &str, to: &str) -> String {
     "SkipTest"
 )]
 #[case("from calc", "__test__ = False\nfrom calc", "test_skipped tests/test_calc.py:2", "__test__")]
+#[case(
+    "def test_add",
+    "later = pytest.mark.skipif(True, reason='x')\n@later\ndef test_add",
+    "test_skipped tests/test_calc.py:6",
+    "`test_add`"
+)]
 // No longer run.
 #[case("def test_add", "def check_add", "test_deleted tests/test_calc.py:5", "test_add")]
 #[case("def test_add", "def _test_add", "test_deleted tests/test_calc.py:5", "test_add")]
@@ -475,6 +481,10 @@ fn another_expectation_is_a_notice() {
 #[case::patched_input(
     "class TestMore",
     "def test_asks(monkeypatch):\n    monkeypatch.setattr('builtins.input', lambda: '1')\n    assert add(1, int(input())) == 2\n\n\nclass TestMore"
+)]
+#[case::named_mark(
+    "class TestMore",
+    "later = pytest.mark.skipif(True, reason='x')\n\n\nclass TestMore"
 )]
 #[case::words_in_strings(
     "class TestMore",
