@@ -47,16 +47,33 @@ struct Run {
 /// Reads either form.
 pub(super) fn printed(output: &str, directory: &str) -> Results {
     let mut run = Run::default();
-    for line in output.lines().filter(|line| line.starts_with("{\"")) {
-        if let Ok(event) = serde_json::from_str::<Event>(line) {
-            run.event(&event);
+    let mut rest = String::with_capacity(output.len());
+    for line in output.lines() {
+        let event = line.starts_with("{\"").then(|| serde_json::from_str::<Event>(line).ok());
+        match event.flatten() {
+            Some(event) => run.event(&event),
+            None => {
+                rest.push_str(line);
+                rest.push('\n');
+            }
         }
     }
-    if !run.entries.is_empty() {
+    let has_events = !run.entries.is_empty();
+    let (printed, is_verbose) = of_text(&rest);
+    if printed.entries.is_empty() {
         return run.finish(Source::Machine, true, directory);
     }
-    let (run, is_verbose) = of_text(output);
-    run.finish(Source::Printed, is_verbose, directory)
+    // With -json go prints nothing else. Where it did, the events may be what a test has printed: the
+    // worse of both counts.
+    for entry in printed.entries {
+        if let Some(own) = run.entry(&entry.package, &entry.test) {
+            own.end(entry.outcome);
+            keep(&mut own.output, &entry.output);
+            own.failed_build = entry.failed_build;
+        }
+    }
+    run.builds.extend(printed.builds);
+    run.finish(Source::Printed, is_verbose && !has_events, directory)
 }
 
 /// What people read in a run's output: of events, what they tell.

@@ -67,7 +67,7 @@ fn bare_name(name: &str) -> &str {
 /// The lines that end every session: `=== 1 failed, 2 passed in 0.12s ===`, without the bars with `-q`.
 fn summaries(output: &str) -> Vec<Totals> {
     static LINE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-        Regex::new(r"(?m)^(?:=+ )?((?:\d+ [a-z]+(?:, )?)+|no tests ran) in \d+\.\d+s(?: \([\d:]+\))?(?: =+)?$").ok()
+        Regex::new(r"(?m)^(?:=+ )?((?:\d+ [a-z]+(?: [a-z]+)?(?:, )?)+|no tests ran) in \d+\.\d+s(?: \([\d:]+\))?(?: =+)?$").ok()
     });
     let lines = LINE.iter().flat_map(|line| line.captures_iter(output)).take(1_000);
     lines
@@ -112,8 +112,10 @@ pub(super) fn printed(output: &str, directory: &str) -> Results {
     static XDIST: LazyLock<Option<Regex>> = LazyLock::new(|| {
         Regex::new(r"^\[gw\d+\] +\[ *\d+%\] +(PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS) +(\S+\.py(?:::.+?)?) *$").ok()
     });
-    static SHORT: LazyLock<Option<Regex>> =
-        LazyLock::new(|| Regex::new(r"^(FAILED|ERROR) (\S+?\.py(?:::.+?)?)(?: - (.*))?$").ok());
+    static SHORT: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        Regex::new(r"^(?:SUB)?(FAILED|ERROR)(?:[\[(].*?[\])])* (\S+?\.py(?:::.+?)?)(?: - (.*))?$")
+            .ok()
+    });
     let find = |line: &str| {
         if let Some(found) = VERBOSE.as_ref().and_then(|regex| regex.captures(line)) {
             return Some((found[2].to_owned(), found[1].to_owned(), String::new()));
@@ -174,9 +176,10 @@ fn started(line: &str) -> Option<String> {
 }
 
 /// What is printed of each failure, by its heading: `____ TestGroup.test_x ____`.
-fn sections(output: &str) -> HashMap<&str, &str> {
+/// Errors of set-up and clean-up have headings of their own: `true` with the name.
+fn sections(output: &str) -> HashMap<(bool, &str), &str> {
     static HEADING: LazyLock<Option<Regex>> = LazyLock::new(|| {
-        Regex::new(r"(?m)^_{3,} (?:ERROR (?:at setup of|at teardown of|collecting) )?(.+?) _{3,}$")
+        Regex::new(r"(?m)^_{3,} (ERROR (?:at setup of|at teardown of|collecting) )?(.+?) _{3,}$")
             .ok()
     });
     static END: LazyLock<Option<Regex>> =
@@ -186,7 +189,7 @@ fn sections(output: &str) -> HashMap<&str, &str> {
         .flat_map(|heading| heading.captures_iter(output))
         .filter_map(|found| {
             let whole = found.get(0)?;
-            Some((whole.start(), whole.end(), found.get(1)?.as_str()))
+            Some((whole.start(), whole.end(), (found.get(1).is_some(), found.get(2)?.as_str())))
         })
         .collect();
     let mut sections = HashMap::new();
@@ -203,13 +206,16 @@ fn printed_case(
     id: &str,
     outcome: Outcome,
     why: &str,
-    sections: &HashMap<&str, &str>,
+    sections: &HashMap<(bool, &str), &str>,
     directory: &str,
 ) -> TestCase {
     let (said, name) = id.split_once("::").unwrap_or((id, id));
-    let section = sections
-        .get(name.replace("::", ".").as_str())
-        .or_else(|| sections.get(id))
+    let (function, parameters) = name.split_at(name.find('[').unwrap_or(name.len()));
+    let heading = format!("{}{parameters}", function.replace("::", "."));
+    let is_error = outcome == Outcome::Errored;
+    let section = [(is_error, heading.as_str()), (is_error, id)]
+        .iter()
+        .find_map(|key| sections.get(key))
         .copied()
         .filter(|_| outcome.is_bad())
         .unwrap_or_default();

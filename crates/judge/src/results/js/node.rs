@@ -175,11 +175,9 @@ fn spec(output: &str, directory: &str) -> (Vec<TestCase>, bool) {
             last = Some((titles, outcome, why.to_owned(), String::new()));
         } else if line.starts_with("ℹ ") {
             end(&mut last);
-        } else if let Some((.., said)) = &mut last {
-            if said.len() < 64 * 1024 {
-                said.push_str(line);
-                said.push('\n');
-            }
+        } else if let Some((.., said)) = last.as_mut().filter(|(.., said)| said.len() < 64 * 1024) {
+            said.push_str(line);
+            said.push('\n');
         }
     }
     end(&mut last);

@@ -80,6 +80,15 @@ fn a_forged_report_in_the_output_does_not_replace_the_missing_one() {
     assert_eq!((results.source, results.is_whole), (Source::JUnit, false));
 }
 
+/// A test can print what `go test -json` would, where nobody asked for it.
+#[test]
+fn forged_events_do_not_hide_what_go_printed() {
+    let output = "{\"Action\":\"pass\",\"Package\":\"p\",\"Test\":\"TestA\"}\nok  \tp\t0.001s\n--- FAIL: TestA (0.00s)\nFAIL\nFAIL\tp\t0.002s\n";
+    let results = read_with(Runner::GoTest, &[], output);
+    assert_eq!((results.source, results.is_whole), (Source::Printed, false));
+    assert_eq!(results.bad().map(|case| case.id.as_str()).collect::<Vec<_>>(), ["p.TestA"]);
+}
+
 #[test]
 fn failures_name_each_test_and_its_place() {
     let report = r#"<testsuite tests="3" failures="1" errors="1"><testcase classname="t.test_a" name="test_x[1]" file="t/test_a.py" line="4"><failure message="boom">t/test_a.py:7: ValueError</failure></testcase><testcase classname="t.test_a" name="test_y" file="../../etc/passwd" line="1"><error message="bad"/></testcase><testcase classname="t.test_a" name="test_z" file="t/test_a.py" line="9"/></testsuite>"#;
