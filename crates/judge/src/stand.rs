@@ -76,7 +76,7 @@ impl Stand {
             cancel,
         };
         let scope = match wanted.side {
-            Side::Base => "base",
+            Side::Base => setup::BASE_SCOPE,
             Side::Merged => order.scope,
         };
         let installed =

@@ -16,6 +16,8 @@ use crate::{
     stand::plain_script,
 };
 
+/// Whose caches everybody may use: what was merged is trusted by everybody.
+pub(crate) const BASE_SCOPE: &str = "base";
 /// Bytes of the output that a finding keeps.
 const KEPT_BYTES: usize = 8 * 1024;
 /// Compiling a package from source takes minutes.
@@ -55,6 +57,7 @@ pub(crate) async fn run(
         kinds: kinds(rules),
         repo: order.repository.to_owned(),
         scope: scope.to_owned(),
+        also_from: vec![BASE_SCOPE.to_owned()],
     };
     let outcome = judge.setup.run(&shell.sandbox, &step, &shell.cancel).await;
     match outcome.map_err(explain)? {
