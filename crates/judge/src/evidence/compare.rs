@@ -1,6 +1,9 @@
 //! What the runs say together.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, HashMap, HashSet},
+};
 
 use super::{
     Comparison, Runs, Study, TestRef,
@@ -45,7 +48,7 @@ pub fn compare(study: &Study, runs: &Runs<'_>) -> Comparison {
         && out.broken.is_empty()
         && !speaks_against
         && (all_were_bad || by_exit_code);
-    out.findings.sort_by(|a, b| b.level.cmp(&a.level));
+    out.findings.sort_by_key(|finding| Reverse(finding.level));
     out
 }
 
@@ -160,10 +163,12 @@ impl<'a> Weighing<'a> {
         if after >= before.len() || self.is_gone(case) {
             return Vec::new();
         }
-        if let Some(is) = self.moved.find(case).and_then(|was| self.moved_to.get(was)) {
-            if self.head.of_test(is).any(|case| did_run(case) || case.outcome.is_bad()) {
-                return Vec::new();
-            }
+        let moved = self.moved.find(case).and_then(|was| self.moved_to.get(was));
+        let runs_there = |is: &&TestRef| {
+            self.head.of_test(is).any(|case| did_run(case) || case.outcome.is_bad())
+        };
+        if moved.is_some_and(runs_there) {
+            return Vec::new();
         }
         let is_changed = self.changed.find(case).is_some();
         if is_changed && after > 0 {

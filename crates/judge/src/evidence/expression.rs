@@ -194,8 +194,12 @@ pub(super) fn is_false(tokens: &Tokens<'_>, language: Language, from: usize, to:
             let (left, right) = (tokens.text(from), tokens.text(from + 2));
             let are_literal =
                 is_literal(tokens, (from, from + 1)) && is_literal(tokens, (from + 2, to));
-            are_literal && matches!(tokens.text(from + 1), "==" | "===") && left != right
-                || are_literal && matches!(tokens.text(from + 1), "!=" | "!==") && left == right
+            are_literal
+                && match tokens.text(from + 1) {
+                    "==" | "===" => left != right,
+                    "!=" | "!==" => left == right,
+                    _ => false,
+                }
         }
         _ => false,
     }

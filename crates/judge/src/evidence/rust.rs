@@ -5,7 +5,7 @@ mod assertion;
 use booty_policy::Language;
 
 use super::{
-    blocks::{self, Around},
+    blocks,
     lex::{Kind, Tokens, content},
     source::{Region, Sign, Source, Unit},
 };
@@ -227,7 +227,7 @@ impl<'a> Reader<'a> {
             {
                 returned.get_or_insert(at);
             }
-            sign(tokens, at, around, in_tests, name, &mut signs);
+            sign(tokens, at, in_tests, name, &mut signs);
             let (made, next) = assertion::at(tokens, at);
             let is_first_return = returned.is_some();
             for mut check in made {
@@ -257,14 +257,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn sign(
-    tokens: &Tokens<'_>,
-    at: usize,
-    around: Around,
-    in_tests: bool,
-    function: &str,
-    out: &mut Vec<Sign>,
-) {
+fn sign(tokens: &Tokens<'_>, at: usize, in_tests: bool, function: &str, out: &mut Vec<Sign>) {
     let line = tokens.line(at);
     if tokens.kind(at) == Some(Kind::Text) {
         if in_tests && content(tokens.text(at)).contains("BOOTY_REPORT_DIR") {
@@ -297,7 +290,6 @@ fn sign(
         }
         _ => return,
     };
-    let _ = around;
     out.push(made);
 }
 

@@ -4,7 +4,7 @@ use booty_policy::Language;
 
 use crate::evidence::{
     expression::{check, checks, number, pair},
-    lex::{Kind, Tokens, content},
+    lex::{Kind, Tokens},
     source::{Check, Strength},
 };
 
@@ -241,6 +241,5 @@ fn function(
     for check in &mut made {
         check.line = tokens.line(at);
     }
-    let _ = content;
     Some((made, close + 1))
 }

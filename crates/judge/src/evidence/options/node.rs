@@ -76,10 +76,10 @@ const NPM: [&str; 6] =
     ["script-shell", "shell", "node-options", "ignore-scripts", "prefix", "userconfig"];
 
 fn npmrc(file: &File, out: &mut Study) {
-    let was = text(&file.base_text);
+    let was: BTreeSet<&str> = text(&file.base_text).lines().collect();
     for (line, setting) in (1..).zip(text(&file.head_text).lines()) {
         let key = setting.split('=').next().unwrap_or_default().trim();
-        if NPM.contains(&key) && !was.lines().any(|old| old == setting) {
+        if NPM.contains(&key) && !was.contains(setting) {
             let message = format!("npm's `{key}` changed to `{}`", setting.trim());
             out.findings.push(finding(Level::Failure, &file.path, line, message));
         }

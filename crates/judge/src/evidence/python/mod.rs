@@ -154,7 +154,7 @@ impl Reader<'_> {
         for mark in marks {
             self.mark_signs(*mark, &path);
         }
-        self.class_signs(at, start);
+        self.class_signs(start);
         if scope.len() < MAX_CLASSES {
             self.block(at + 1, line.next, &inner);
         }

@@ -133,13 +133,12 @@ impl Reader<'_> {
         }
     }
 
-    pub(super) fn class_signs(&mut self, at: usize, start: usize) {
+    pub(super) fn class_signs(&mut self, start: usize) {
         if self.tokens.text(start + 1) == "AssertionError" {
             let sign =
                 Sign::new(Rule::RunnerTampered, "another AssertionError", self.tokens.line(start));
             self.add(sign, &[]);
         }
-        let _ = at;
     }
 
     pub(super) fn function_signs(&mut self, at: usize, start: usize, marks: &[usize], full: &str) {
@@ -179,7 +178,7 @@ impl Reader<'_> {
         for at in line.from..line.to {
             match self.tokens.kind(at) {
                 Some(Kind::Word) => {
-                    if self.role != Role::Code && tokens_head(self.tokens.text(line.from)) {
+                    if self.role != Role::Code && may_skip(self.tokens.text(line.from)) {
                         let mark = self.named_mark(line.from, at, owners);
                         if let Some((name, what)) = mark {
                             self.skips.insert(name, what);
@@ -193,7 +192,7 @@ impl Reader<'_> {
                             self.add(sign, owners);
                         }
                     }
-                    self.exit_sign(line.from, at, owners, around);
+                    self.exit_sign(at, owners, around);
                     self.tamper_sign(line.from, line.to, at, owners);
                 }
                 Some(Kind::Text) => self.text_sign(at, owners),
@@ -202,7 +201,7 @@ impl Reader<'_> {
         }
     }
 
-    fn exit_sign(&mut self, _from: usize, at: usize, owners: &[&str], around: Around) {
+    fn exit_sign(&mut self, at: usize, owners: &[&str], around: Around) {
         let tokens = self.tokens;
         let word = tokens.text(at);
         let (before, owner, next) =
@@ -313,8 +312,9 @@ impl Reader<'_> {
                 }
                 None => return,
             },
-            _ if at == from && RUNNERS.contains(&word)
-                || at == from && matches!(word, "TestCase" | "TestResult" | "sys") =>
+            _ if at == from
+                && (RUNNERS.contains(&word)
+                    || matches!(word, "TestCase" | "TestResult" | "sys")) =>
             {
                 let Some(equals) = tokens.find(from, to, &["="]) else { return };
                 let is_plain =
@@ -392,6 +392,6 @@ impl Reader<'_> {
 }
 
 /// Whether the statement can skip: an import of the name does not.
-fn tokens_head(head: &str) -> bool {
+fn may_skip(head: &str) -> bool {
     !matches!(head, "import" | "from" | "def" | "class")
 }
