@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use booty_policy::config::CommandSpec;
+use booty_policy::{TreeView as _, config::CommandSpec};
 use booty_sandbox::{Mount, RunResult};
+use tempfile::TempDir;
 use booty_workspace::{Checkout, FileContent, Mode, Proposal, Side};
 
 use crate::{
@@ -15,15 +16,19 @@ use crate::{
     rules::{Commands, Rules},
     shell::{Script, Shell},
     stage::setup,
+    view::SideView,
 };
 
 /// Where a run's report is expected, inside. Outside the tree: what lies in the tree is the change's.
+const PACKAGE_JSON: &str = "package.json";
 const REPORT_FOLDER: &str = "/booty/report";
 
 /// A tree that things can be run in.
 pub(crate) struct Stand {
     checkout: Checkout,
     pub(crate) shell: Shell,
+    /// The tree's `package.json`, which says what `npm test` is.
+    package_json: Option<String>,
     /// What setup said.
     pub(crate) setup: Section,
     /// Whether the dependencies are there, or there are none.
@@ -81,7 +86,13 @@ impl Stand {
         };
         let installed =
             setup::run(judge, order, rules, wanted.commands, scope, &mut shell).await?;
-        Ok(Self { checkout, shell, setup: installed.section, is_installed: installed.is_there })
+        Ok(Self {
+            package_json: package_json(&wanted),
+            checkout,
+            shell,
+            setup: installed.section,
+            is_installed: installed.is_there,
+        })
     }
 
     /// Puts other files over the tree.
@@ -107,7 +118,9 @@ impl Stand {
             .tempdir_in(&judge.scratch)
             .map_err(Error::Scratch)?;
         own(judge, folder.path().to_owned()).await?;
-        let instrumented = results::instrument(commands.runner, command, REPORT_FOLDER);
+        let package = self.package_json.as_deref();
+        let instrumented =
+            results::instrument_package(commands.runner, command, REPORT_FOLDER, package);
         let mut shell = self.shell.clone();
         shell.mounts.push(Mount {
             source: folder.path().to_owned(),
@@ -118,7 +131,7 @@ impl Stand {
         if shell.cancel.is_cancelled() {
             return Err(Error::Cancelled);
         }
-        let results = results::read(commands.runner, &instrumented, &run.output, folder.path());
+        let results = self.read(commands, &instrumented, &run, folder).await?;
         let ran = Ran::of(name, &command.command, &run);
         tracing::info!(
             event = "command_ran",
@@ -130,6 +143,25 @@ impl Stand {
         Ok(TestRun { run, results, ran })
     }
 
+    /// Reading what a hostile run left takes a while.
+    async fn read(
+        &self,
+        commands: &Commands,
+        instrumented: &Instrumented,
+        run: &RunResult,
+        folder: TempDir,
+    ) -> Result<Results, Error> {
+        let (runner, instrumented, tree) =
+            (commands.runner, instrumented.clone(), self.shell.tree.clone());
+        let output = run.output.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let mut results = results::read(runner, &instrumented, &output, folder.path());
+            results::locate(&mut results, &instrumented.directory, &tree);
+            results
+        });
+        read.await.map_err(|error| Error::Broken(error.to_string()))
+    }
+
     /// Removes the folder. A failure is logged and no more: the next start sweeps what is left.
     pub(crate) async fn close(self) {
         if let Err(error) = self.checkout.close().await {
@@ -139,13 +171,24 @@ impl Stand {
     }
 }
 
+/// Which `package.json` the tree has, with what is put over it.
+fn package_json(wanted: &Wanted<'_>) -> Option<String> {
+    let directory = wanted.commands.test.as_ref().map_or("", |test| test.directory.as_str());
+    let path = match directory {
+        "" => PACKAGE_JSON.to_owned(),
+        directory => format!("{directory}/{PACKAGE_JSON}"),
+    };
+    match wanted.overlay.iter().find(|(over, _)| *over == path) {
+        Some((_, content)) => content.clone(),
+        None => SideView::new(wanted.proposal, wanted.side).read(&path),
+    }
+}
+
 fn script(command: &CommandSpec, instrumented: &Instrumented) -> Script {
-    let mut env = command.env.clone();
-    env.extend(instrumented.env.clone());
     Script {
         text: instrumented.script.clone(),
-        directory: command.directory.clone(),
-        env,
+        directory: instrumented.directory.clone(),
+        env: instrumented.env.clone(),
         timeout: command.timeout,
         output_bytes: Some(instrumented.output_bytes),
     }

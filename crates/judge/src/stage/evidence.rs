@@ -59,16 +59,17 @@ pub(crate) async fn study(
 pub(crate) async fn judge(material: &Material<'_>) -> Result<Evidenced, Error> {
     let Material { rules, study, head, .. } = material;
     let mut section = Section::new(Stage::Evidence);
-    section.findings.extend(study.findings.iter().cloned());
     let wanted = rules.config.verifier.evidence;
     let head_failed = head.is_some_and(|head| !head.succeeded());
     let is_asked = wanted != Evidence::Off && (study.touches_code || study.touches_tests);
-    let mut only_pre_existing = false;
+    let (mut only_pre_existing, mut is_weighed) = (false, false);
     match (head, &rules.base.test) {
         (Some(head), Some(command)) if head_failed || is_asked => {
             let comparison = compare(material, head, command, &mut section).await?;
             say(&comparison, &mut section);
+            // They hold what the reading of both trees found, weighed by what ran.
             section.findings.extend(comparison.findings);
+            is_weighed = true;
             only_pre_existing = head_failed && comparison.only_pre_existing;
         }
         (Some(_), Some(_)) if wanted == Evidence::Off => {
@@ -79,18 +80,22 @@ pub(crate) async fn judge(material: &Material<'_>) -> Result<Evidenced, Error> {
         }
         _ => section.said.push("The tests did not run, so nothing was compared.".to_owned()),
     }
+    if !is_weighed {
+        section.findings.extend(study.findings.iter().cloned());
+    }
     weigh(&mut section, wanted);
     Ok(Evidenced { section, only_pre_existing })
 }
 
-/// What of it decides is the repository's to say.
+/// What of it decides is the repository's to say; that its own tests were bent always does, unless it
+/// wants to hear of none of this.
 fn weigh(section: &mut Section, wanted: Evidence) {
-    if wanted != Evidence::Required {
-        for finding in &mut section.findings {
-            if finding.level == Level::Failure {
-                finding.level = Level::Warning;
-            }
-        }
+    for finding in &mut section.findings {
+        finding.level = match (wanted, finding.rule) {
+            (Evidence::Off, _) => Level::Notice,
+            (Evidence::Required, Rule::NoWitness | Rule::CutShort) => Level::Failure,
+            _ => finding.level,
+        };
     }
     let failures = section.count(Level::Failure);
     let warnings = section.count(Level::Warning);

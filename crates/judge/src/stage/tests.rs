@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use booty_sandbox::End;
 
 use crate::{
-    case::{Outcome, Results},
+    case::{Outcome, Results, Totals},
     error::Error,
     judge::Judge,
     report::{Finding, Rule, Section, Stage, State},
@@ -72,54 +72,51 @@ fn may_be_flaky(run: &TestRun) -> bool {
 
 fn verdict(section: &mut Section, last: &TestRun, flaky: &BTreeSet<String>) {
     let results = &last.results;
-    if last.succeeded() {
-        section.headline = counts(results);
-        if results.cases.iter().all(|case| case.outcome == Outcome::Skipped)
-            && !results.cases.is_empty()
-        {
-            section.state = State::Neutral;
-            section
-                .findings
-                .push(Finding::warning(Rule::NoTests, "every test was skipped, none ran"));
-        }
-        if !flaky.is_empty() {
-            section.state = State::Neutral;
-            section.headline =
-                format!("{}, {} flaky", section.headline, plural(flaky.len(), "test"));
-        }
+    section.headline = counts(results);
+    section.findings.extend(results::failures(results, &last.run));
+    if !last.succeeded() {
+        section.state = State::Failed;
+        section.headline = format!("{}; {}", section.headline, last.run.end);
         return;
     }
-    section.state = State::Failed;
-    section.headline = match last.run.end {
-        End::TimedOut | End::OverLimit(_) => {
-            section.findings.push(
-                Finding::failure(
-                    Rule::TestsTimedOut,
-                    format!("the test command was {}", last.run.end),
-                )
-                .with_detail(last.run.output.clone()),
-            );
-            format!("{}; {}", last.run.end, counts(results))
-        }
-        end => format!("{}; {end}", counts(results)),
-    };
-    section.findings.extend(results::failures(results, &last.run));
+    if none_ran(results) {
+        let text = "the test command succeeded, and ran no test";
+        section.findings.push(Finding::warning(Rule::NoTests, text));
+    }
+    if !flaky.is_empty() {
+        section.headline = format!("{}, {} flaky", section.headline, plural(flaky.len(), "test"));
+    }
+    if !section.findings.is_empty() {
+        section.state = State::Neutral;
+    }
+}
+
+/// Whether it is known that nothing ran.
+fn none_ran(results: &Results) -> bool {
+    match totals(results) {
+        Some(totals) => totals.passed + totals.bad() == 0,
+        None => false,
+    }
+}
+
+/// How many there were of each; `None` when the exit code is all that is known.
+fn totals(results: &Results) -> Option<Totals> {
+    let named = Totals::of_outcomes(results.cases.iter().map(|case| case.outcome));
+    results.totals.or((!results.cases.is_empty()).then_some(named))
 }
 
 /// `12 tests passed, 1 failed, 2 skipped`
 pub(crate) fn counts(results: &Results) -> String {
-    let failed = results.bad().count();
-    let passed = results.count(Outcome::Passed);
-    let skipped = results.count(Outcome::Skipped);
-    if results.cases.is_empty() {
+    let Some(totals) = totals(results) else {
         return "no test was named; the exit code decides".to_owned();
-    }
+    };
+    let passed = usize::try_from(totals.passed).unwrap_or(usize::MAX);
     let mut text = format!("{} passed", plural(passed, "test"));
-    if failed > 0 {
-        text += &format!(", {failed} failed");
+    if totals.bad() > 0 {
+        text += &format!(", {} failed", totals.bad());
     }
-    if skipped > 0 {
-        text += &format!(", {skipped} skipped");
+    if totals.skipped > 0 {
+        text += &format!(", {} skipped", totals.skipped);
     }
     text
 }

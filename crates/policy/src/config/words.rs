@@ -90,10 +90,11 @@ impl RegistryName {
 pub enum Evidence {
     /// `off`: none is gathered.
     Off,
-    /// `report`: it is gathered and shown; what is missing fails nothing.
+    /// `report`: it is gathered. Tests that were deleted, skipped, weakened or tampered with fail the
+    /// check; where no test proves the change, it is neutral.
     #[default]
     Report,
-    /// `required`: what is missing fails the check.
+    /// `required`: a change that no test proves fails the check as well.
     Required,
 }
 words!(Evidence { Off = "off", Report = "report", Required = "required" });
