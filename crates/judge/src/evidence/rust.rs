@@ -71,6 +71,9 @@ impl<'a> Reader<'a> {
                     let is_test = marks.iter().any(|mark| is_cfg_test(tokens, *mark));
                     let path = path(&open, Some(tokens.text(at + 1)));
                     self.marks_of(&marks, &path, in_tests || is_test, false);
+                    if tokens.text(brace) == ";" && open.is_empty() {
+                        self.out.modules.push((path.clone(), tokens.line(at)));
+                    }
                     if tokens.text(brace) == "{" && open.len() < MAX_DEPTH {
                         let end = tokens.close(brace);
                         if is_test && !in_tests {

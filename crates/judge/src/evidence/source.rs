@@ -13,6 +13,8 @@ pub(super) struct Source {
     pub(super) defines: Vec<String>,
     /// All outside of tests, normalised: of a file with tests in it, whether its code changed.
     pub(super) code: String,
+    /// Of Rust: the modules in files of their own that this file names, and where.
+    pub(super) modules: Vec<(String, u32)>,
     /// Modules of tests inside of code, in order.
     pub(super) regions: Vec<Region>,
 }

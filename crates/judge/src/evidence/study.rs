@@ -33,6 +33,7 @@ pub fn study(
     for file in &files {
         file.say_kind(&mut out);
     }
+    say_left_out(head, &files, &mut out);
     let tests = match_tests(&files);
     say_tests(&files, &tests, &mut out);
     say_signs(&files, &tests, &mut out);
@@ -146,6 +147,40 @@ fn read_source(language: Language, kind: FileKind, path: &str, text: &str) -> So
 /// By the names that pytest and unittest look for.
 fn is_collected(name: &str) -> bool {
     name.starts_with("test") || name.ends_with("_test.py")
+}
+
+/// A file of tests that is there still, and that nothing names as a module any more.
+fn say_left_out(head: &dyn TreeView, files: &[File], out: &mut Study) {
+    for file in files.iter().filter(|file| file.head_text.is_some()) {
+        let named: HashSet<&str> =
+            file.head.modules.iter().map(|(name, _)| name.as_str()).collect();
+        let (folder, name) = file.path.rsplit_once('/').unwrap_or(("", &file.path));
+        let root = match name {
+            "lib.rs" | "main.rs" | "mod.rs" => folder.to_owned(),
+            _ => file.path.trim_end_matches(".rs").to_owned(),
+        };
+        for (module, line) in &file.base.modules {
+            if named.contains(module.as_str()) {
+                continue;
+            }
+            // A file of `tests/` is the root of a crate of its own.
+            let paths = [root.as_str(), folder]
+                .map(|root| [format!("{root}/{module}.rs"), format!("{root}/{module}/mod.rs")]);
+            let mut paths = paths.iter().flatten();
+            let text = paths.find_map(|path| head.read(path));
+            let tests = text.map_or(0, |text| {
+                rust::read(&text, true).units.iter().filter(|unit| unit.is_test).count()
+            });
+            if tests > 0 {
+                let message = format!(
+                    "the module `{module}` is no longer part of {}: its {tests} tests do not run",
+                    file.path
+                );
+                out.findings
+                    .push(Finding::failure(Rule::TestDeleted, message).at(&file.path, *line));
+            }
+        }
+    }
 }
 
 /// A unit by its file and its place there.

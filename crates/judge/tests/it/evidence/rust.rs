@@ -192,6 +192,15 @@ fn tests_beside_code_change_places_alone() {
 }
 
 #[test]
+fn a_module_of_tests_that_nothing_names_is_named() {
+    let files = "== tests/it/adds.rs\n#[test]\nfn adds() {\n    assert_eq!(1 + one(), 2);\n}\n";
+    let base = format!("== tests/it/main.rs\nmod adds;\nmod world;\n{files}");
+    let head = format!("== tests/it/main.rs\nmod world;\n{files}");
+    let study = studied(Language::Rust, &base, &head, "cargo test");
+    assert_named(&study, Failure, "test_deleted tests/it/main.rs:1", "`adds`");
+}
+
+#[test]
 fn tests_alone_are_no_code() {
     let study = study(&replaced("add(1, 2), 3)", "add(1, 2), 4)"));
     assert!(!study.touches_code && study.touches_tests);
