@@ -174,7 +174,7 @@ pub(crate) struct SimArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ForwardArgs {
-    /// As the sandbox wrote them; a script among them may begin with a dash
+    /// As the sandbox wrote them, a script among them
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) arguments: Vec<OsString>,
 }
