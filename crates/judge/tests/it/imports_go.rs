@@ -28,7 +28,7 @@ fn project() -> Option<Change> {
 async fn a_good_change_and_an_empty_one_have_no_findings() {
     let Some(change) = project() else { return };
     assert_eq!(change.check().await.findings, []);
-    let checked = change.change("new.go", "package shop\n\nimport _ \"os\"\n").check().await;
+    let checked = change.change("new.go", "package shop\n\nimport _ \"errors\"\n").check().await;
     assert_eq!((&checked.findings, &checked.unchecked), (&vec![], &vec![]), "{checked:#?}");
     assert!(checked.said[0].starts_with("go1."), "{:?}", checked.said);
 }
@@ -36,12 +36,12 @@ async fn a_good_change_and_an_empty_one_have_no_findings() {
 #[rstest]
 #[case::syntax("func a() {\n\tx := \n}\n", Rule::SyntaxError, 5)]
 #[case::symbol("func a() {\n\tprices()\n}\n", Rule::UnknownSymbol, 4)]
-#[case::of_a_package("import \"fmt\"\n\nfunc a() { fmt.Printl() }\n", Rule::UnknownSymbol, 5)]
+#[case::of_a_package("import \"errors\"\n\nfunc a() { errors.Newt() }\n", Rule::UnknownSymbol, 5)]
 #[case::types("func a() int { return \"\" }\n", Rule::CompileError, 3)]
-#[case::unused("import \"os\"\n", Rule::CompileError, 3)]
+#[case::unused("import \"errors\"\n", Rule::CompileError, 3)]
 #[case::own_package("import _ \"example.org/shop/basket\"\n", Rule::UnresolvedImport, 3)]
 #[case::package(
-    "import (\n\t_ \"os\"\n\t_ \"github.com/fast/jsonx\"\n)\n",
+    "import (\n\t_ \"errors\"\n\t_ \"github.com/fast/jsonx\"\n)\n",
     Rule::HallucinatedDependency,
     5
 )]

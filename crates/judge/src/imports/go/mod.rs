@@ -115,7 +115,12 @@ fn judge(
     if !reported.detail.is_empty() {
         finding = finding.with_detail(block(&reported.detail, 2_000));
     }
-    if !checked.findings.contains(&finding) {
+    // vet and the compiler have a parser each, with words of its own.
+    let is_again = checked.findings.iter().any(|other| {
+        *other == finding
+            || (rule == Rule::SyntaxError && other.rule == rule && other.place == finding.place)
+    });
+    if !is_again {
         checked.findings.push(finding);
     }
 }
