@@ -1,4 +1,12 @@
-//! Integration tests: real sandboxes, real tools.
+//! Integration tests: real sandboxes, real tools. Needs bubblewrap.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    missing_docs
+)]
 
 mod imports_go;
 mod imports_node;
