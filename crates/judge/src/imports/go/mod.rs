@@ -110,6 +110,8 @@ fn judge(
     let mut finding = Finding::failure(rule, one_line(&message, 400));
     if paths.contains(&reported.path) {
         finding = finding.at(reported.path.clone(), reported.line);
+    } else {
+        finding.message = one_line(&format!("{}: {message}", reported.path), 400);
     }
     if !reported.detail.is_empty() {
         finding = finding.with_detail(block(&reported.detail, 2_000));
@@ -244,6 +246,7 @@ fn parse(output: &str) -> Vec<Reported> {
 fn parse_line(line: &str) -> Option<Reported> {
     let line = line.strip_prefix("vet: ").unwrap_or(line);
     let line = line.strip_prefix("go: ").unwrap_or(line);
+    let line = line.strip_prefix("can't load test package: ").unwrap_or(line);
     let line = line.strip_prefix("/workspace/").unwrap_or(line);
     let line = line.strip_prefix("./").unwrap_or(line);
     let starts = [".go:", "go.mod:", "go.work:"];
@@ -301,6 +304,7 @@ mod tests {
     #[rstest]
     #[case("./a.go:5:12: undefined: x", Some(("a.go", 5, "undefined: x")))]
     #[case("vet: b/b_test.go:3:28: undefined: nope", Some(("b/b_test.go", 3, "undefined: nope")))]
+    #[case("go: can't load test package: a.go:3:8: x", Some(("a.go", 3, "x")))]
     #[case("go.mod:1: unknown directive: modul", Some(("go.mod", 1, "unknown directive: modul")))]
     #[case("/workspace/go.mod:3: x", Some(("go.mod", 3, "x")))]
     #[case("a.go:4:2: no required module provides package github.com/x/y; to add it:", Some(("a.go", 4, "no required module provides package github.com/x/y; to add it:")))]
