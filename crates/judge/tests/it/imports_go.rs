@@ -1,6 +1,6 @@
 //! Packages that do not compile.
 
-use booty_judge::report::{Level, Rule};
+use booty_judge::report::{Finding, Level, Rule};
 use booty_policy::Language;
 use rstest::rstest;
 
@@ -28,29 +28,54 @@ fn project() -> Option<Change> {
 async fn a_good_change_and_an_empty_one_have_no_findings() {
     let Some(change) = project() else { return };
     assert_eq!(change.check().await.findings, []);
-    let checked = change.change("new.go", "package shop\n\nimport _ \"os\"\n").check().await;
+    let checked = change.change("new.go", "package shop\n\nimport _ \"errors\"\n").check().await;
     assert_eq!((&checked.findings, &checked.unchecked), (&vec![], &vec![]), "{checked:#?}");
     assert!(checked.said[0].starts_with("go1."), "{:?}", checked.said);
 }
 
 #[rstest]
-#[case::syntax("func a() {\n\tx := \n}\n", Rule::SyntaxError, 5)]
-#[case::symbol("func a() {\n\tprices()\n}\n", Rule::UnknownSymbol, 4)]
-#[case::of_a_package("import \"fmt\"\n\nfunc a() { fmt.Printl() }\n", Rule::UnknownSymbol, 5)]
-#[case::types("func a() int { return \"\" }\n", Rule::CompileError, 3)]
-#[case::unused("import \"os\"\n", Rule::CompileError, 3)]
 #[case::own_package("import _ \"example.org/shop/basket\"\n", Rule::UnresolvedImport, 3)]
 #[case::package(
-    "import (\n\t_ \"os\"\n\t_ \"github.com/fast/jsonx\"\n)\n",
+    "import (\n\t_ \"errors\"\n\t_ \"github.com/fast/jsonx\"\n)\n",
     Rule::HallucinatedDependency,
     5
 )]
 #[case::no_host("import _ \"fastjsonx\"\n", Rule::HallucinatedDependency, 3)]
 #[tokio::test]
-async fn what_is_wrong_is_named(#[case] source: &str, #[case] rule: Rule, #[case] line: u32) {
+async fn an_import_that_leads_nowhere_is_named(
+    #[case] source: &str,
+    #[case] rule: Rule,
+    #[case] line: u32,
+) {
     let Some(change) = project() else { return };
     let checked = change.change("new.go", format!("package shop\n\n{source}")).check().await;
     assert_one(&checked, rule, "new.go", line);
+}
+
+/// One tree for all, since the standard library is compiled for each.
+#[tokio::test]
+async fn what_does_not_compile_is_named_in_every_package() {
+    let Some(mut change) = project() else { return };
+    let wrong = [
+        ("syntax", "func a() {\n\tx := \n}\n", Rule::SyntaxError, 5),
+        ("symbol", "func a() {\n\tprices()\n}\n", Rule::UnknownSymbol, 4),
+        ("name", "import \"errors\"\n\nfunc a() { errors.Newt() }\n", Rule::UnknownSymbol, 5),
+        ("types", "func a() int { return \"\" }\n", Rule::CompileError, 3),
+        ("unused", "import \"errors\"\n", Rule::CompileError, 3),
+    ];
+    for (package, source, ..) in wrong {
+        change = change.change(&format!("{package}/a.go"), format!("package p\n\n{source}"));
+    }
+    let checked = change.check().await;
+    for (package, _, rule, line) in wrong {
+        let path = format!("{package}/a.go");
+        let is_it = |finding: &Finding| {
+            let place = finding.place.as_ref();
+            finding.rule == rule && place.is_some_and(|p| p.path == path && p.line == line)
+        };
+        assert!(checked.findings.iter().any(is_it), "{package}: {checked:#?}");
+    }
+    assert_eq!(checked.findings.len(), wrong.len(), "{checked:#?}");
 }
 
 #[tokio::test]

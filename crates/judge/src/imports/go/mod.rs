@@ -1,4 +1,4 @@
-//! Go: `go vet` of all packages with their tests, and `go build` for the whole list of errors.
+//! Go: all packages are compiled with their tests, and what compiles is vetted.
 //!
 //! Neither runs code of the repository, and their exit codes decide; what they print says where.
 
@@ -13,14 +13,13 @@ use super::{
 };
 use crate::report::{Finding, Rule};
 
-/// `go vet` compiles the tests too, but stops at the first error of a package. A toolchain that
-/// go.mod asks for cannot be fetched: said at once instead of after a timeout.
+/// `go list -export` compiles all packages with their tests and links none; `go vet` then finds its
+/// export data in the cache. A toolchain that go.mod asks for cannot be fetched: said at once
+/// instead of after a timeout.
 const COMMAND: &str = r#"export GOTOOLCHAIN=local GOPROXY=off
 "$tool" version
-"$tool" vet -json ./... && exit 0
-code=$?
-"$tool" build -buildvcs=false -gcflags=-e -o /dev/null ./...
-exit $code"#;
+"$tool" list -test -export -f '{{""}}' ./... || exit $?
+exec "$tool" vet -json ./..."#;
 const MAX_OUTPUT_BYTES: usize = 2 * 1024 * 1024;
 
 /// A line of go that names a place.
@@ -64,11 +63,11 @@ pub(super) async fn check(subject: &Subject<'_>) -> Result<Checked, Error> {
     }
     let errors = checked.findings.len();
     let errors = count(errors, "error", "errors");
-    checked.said.push(format!("{version}: `go vet` ended with {}, {errors}.", result.end));
+    checked.said.push(format!("{version}: compiling ended with {}, {errors}.", result.end));
     if !checked.not_installed.is_empty() {
         checked.unchecked.push("Go: packages that need modules that are not downloaded".to_owned());
     } else if checked.findings.is_empty() {
-        let message = format!("`go vet ./...` ended with {}", result.end);
+        let message = format!("compiling `./...` ended with {}", result.end);
         let finding = Finding::failure(Rule::CheckFailed, message);
         checked.findings.push(finding.with_detail(tail(output)));
     }
@@ -111,11 +110,18 @@ fn judge(
     let mut finding = Finding::failure(rule, one_line(&message, 400));
     if paths.contains(&reported.path) {
         finding = finding.at(reported.path.clone(), reported.line);
+    } else {
+        finding.message = one_line(&format!("{}: {message}", reported.path), 400);
     }
     if !reported.detail.is_empty() {
         finding = finding.with_detail(block(&reported.detail, 2_000));
     }
-    if !checked.findings.contains(&finding) {
+    // vet and the compiler have a parser each, with words of its own.
+    let is_again = checked.findings.iter().any(|other| {
+        *other == finding
+            || (rule == Rule::SyntaxError && other.rule == rule && other.place == finding.place)
+    });
+    if !is_again {
         checked.findings.push(finding);
     }
 }
@@ -240,6 +246,7 @@ fn parse(output: &str) -> Vec<Reported> {
 fn parse_line(line: &str) -> Option<Reported> {
     let line = line.strip_prefix("vet: ").unwrap_or(line);
     let line = line.strip_prefix("go: ").unwrap_or(line);
+    let line = line.strip_prefix("can't load test package: ").unwrap_or(line);
     let line = line.strip_prefix("/workspace/").unwrap_or(line);
     let line = line.strip_prefix("./").unwrap_or(line);
     let starts = [".go:", "go.mod:", "go.work:"];
@@ -297,6 +304,7 @@ mod tests {
     #[rstest]
     #[case("./a.go:5:12: undefined: x", Some(("a.go", 5, "undefined: x")))]
     #[case("vet: b/b_test.go:3:28: undefined: nope", Some(("b/b_test.go", 3, "undefined: nope")))]
+    #[case("go: can't load test package: a.go:3:8: x", Some(("a.go", 3, "x")))]
     #[case("go.mod:1: unknown directive: modul", Some(("go.mod", 1, "unknown directive: modul")))]
     #[case("/workspace/go.mod:3: x", Some(("go.mod", 3, "x")))]
     #[case("a.go:4:2: no required module provides package github.com/x/y; to add it:", Some(("a.go", 4, "no required module provides package github.com/x/y; to add it:")))]

@@ -972,7 +972,7 @@ class Check:
         broken = [f for f in self.findings if f["level"] == "failure"]
         self.findings, self.not_installed = kept, not_installed
         for finding in broken:
-            if not finding["message"].endswith("`") or "deletes" not in finding["message"]:
+            if "the change deletes" not in finding["message"]:
                 finding["message"] += " any more"
             if len(self.findings) < MAX_FINDINGS:
                 self.findings.append(finding)

@@ -163,11 +163,12 @@ fn unresolved(result: &RunResult, checked: &mut Checked) {
         checked.unchecked.push(what.to_owned());
         return;
     }
-    let rule = if is_broken { Rule::SyntaxError } else { Rule::CheckFailed };
+    let place = place(output);
+    let rule = if is_broken || place.is_some() { Rule::SyntaxError } else { Rule::CheckFailed };
     let message = output.lines().find_map(|line| line.strip_prefix("error: "));
     let message = one_line(message.unwrap_or("cargo cannot read the workspace"), 300);
     let mut finding = Finding::failure(rule, format!("{message} ({})", result.end));
-    if let Some((path, line)) = place(output) {
+    if let Some((path, line)) = place {
         finding = finding.at(path, line);
     }
     checked.findings.push(finding.with_detail(words(output)));
