@@ -17,17 +17,22 @@ use booty_events::{
     v1::{ReadTokenReply, ReadTokenRequest},
 };
 use booty_github::{Scope, StaticToken, TokenError, TokenSource};
+use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
+use tokio::time::Instant;
 
 use crate::env::Env;
 
 /// Forge renews its tokens five minutes before they end, so what it gives lasts at least so long.
 const RENEWED_BEFORE: TimeDelta = TimeDelta::minutes(4);
 
+/// A question dies with the forge that took it: it is asked again after this time. A forge that is
+/// only slow has begun to mint, and answers the second asking with what the first one brought.
+const ASKED_AGAIN: Duration = Duration::from_secs(5);
 /// Forge may have to ask GitHub twice, each within its own timeout.
-const LONGEST_ANSWER: Duration = Duration::from_secs(20);
+const MOST_ASKINGS: u32 = 4;
 
 /// How a service that only reads gets its tokens: the one place that decides it.
 #[derive(Debug, Clone)]
@@ -83,6 +88,21 @@ impl BusTokens {
         Arc::clone(places.entry(repo.clone()).or_default())
     }
 
+    async fn call(&self, question: Bytes) -> Result<Bytes, booty_bus::Error> {
+        let mut askings = 1;
+        loop {
+            let asked = Instant::now();
+            match self.bus.call(RPC_FORGE_READ_TOKEN, question.clone(), ASKED_AGAIN).await {
+                // Nobody is there: that is said at once, and is no reason to stay.
+                Err(error) if askings == MOST_ASKINGS || asked.elapsed() < ASKED_AGAIN => {
+                    return Err(error);
+                }
+                Err(_) => askings += 1,
+                Ok(answer) => return Ok(answer),
+            }
+        }
+    }
+
     async fn ask(
         &self,
         repo: &RepoName,
@@ -95,9 +115,7 @@ impl BusTokens {
             installation: installation.unwrap_or_default(),
             refused: refused.to_vec().into(),
         };
-        let question = request.encode_to_vec().into();
-        let answer = self.bus.call(RPC_FORGE_READ_TOKEN, question, LONGEST_ANSWER).await;
-        let answer = answer.map_err(|source| {
+        let answer = self.call(request.encode_to_vec().into()).await.map_err(|source| {
             let why = "forge, which gives readers their tokens, does not answer; is it running? \
                        (Or set GITHUB_READ_TOKEN.)";
             tracing::debug!(error = &source as &dyn std::error::Error, "no read token");

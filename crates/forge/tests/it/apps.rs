@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use booty_events::v1::CheckStatus;
-use booty_forge::{Credentials, Error, marker::Kind};
+use booty_forge::{Credentials, Error, Status, marker::Kind};
 use booty_github::{
     AppKey, Client, ClientSettings, Endpoint, Scope, StaticToken, TokenSource, object::Comment,
 };
@@ -16,7 +16,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use crate::world::{APP, REPO, World};
+use crate::world::{APP, REPO, World, ms};
 
 fn scope() -> Scope {
     Scope { installation: None, repository: Some(REPO.parse().unwrap()) }
@@ -171,16 +171,21 @@ async fn a_reader_gets_a_token_that_can_only_read_its_repository() {
 #[tokio::test]
 async fn a_forge_on_standby_gives_read_tokens_and_one_without_an_app_says_why_not() {
     let world = World::with_app().await;
-    let mut first = world.forge().await;
-    first.writing().await;
     let mut settings = world.settings();
+    // The role stays the first one's for long after its end.
+    settings.lease = ms(60_000);
+    let mut first = world.forge_with(settings.clone()).await;
+    first.writing().await;
     settings.holder = "forge-2".to_owned();
-    let _second = world.forge_with(settings).await;
-    // Both are there; the first goes, and the second is not the writer yet.
-    BusTokens::new(world.bus.clone(), Utc::now).token(&scope()).await.unwrap();
-    first.kill();
+    let mut second = world.forge_with(settings).await;
+    second.status.wait_for(|status| *status == Status::Standby).await.unwrap();
     let tokens = BusTokens::new(world.bus.clone(), Utc::now);
-    tokens.token(&scope()).await.unwrap();
+    first.kill();
+    // The question that died with the first is asked again, as every reader does.
+    while let Err(error) = tokens.token(&scope()).await {
+        assert!(error.retryable, "{error}");
+    }
+    assert_eq!(*second.status.borrow(), Status::Standby, "it is not the writer yet");
     let elsewhere = Scope { installation: None, repository: Some("octo/none".parse().unwrap()) };
     let error = tokens.token(&elsewhere).await.unwrap_err();
     assert!(!error.retryable && error.to_string().contains("not installed"), "{error}");

@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn long_texts_are_cut_to_their_bytes_and_no_further() {
-        for (letter, most_lost) in [("x", 0), ("é", 2), ("語", 300), ("🦀", 300)] {
+        for (letter, most_lost) in [("x", 0), ("é", 100), ("語", 100), ("🦀", 100)] {
             let text = format!("begin{}end", letter.repeat(70_000));
             let cut = fit(&text);
             assert!(cut.len() <= LONGEST_TEXT, "{letter}: {}", cut.len());
