@@ -100,9 +100,9 @@ const OTHER: u8 = 2;
 /// An ancestor of a common commit; nothing is learned there.
 const PAST: u8 = 4;
 
-/// Whether the history of both ends, as far as it is their own, where parents are missing. When all that only one of them
-/// has is here, each common commit that is out of sight is an ancestor of one that is in sight, so nothing better is
-/// hidden.
+/// Whether the history of either, as far as it is its own, ends where parents are missing. When all that each of them has
+/// alone is here, with its parents, each common commit that is out of sight is an ancestor of one that is in sight, so
+/// nothing better is hidden.
 fn paint(
     repo: &gix::Repository,
     one: ObjectId,
@@ -158,7 +158,8 @@ fn paint(
         }
     }
     let cut = |mark: u8| seen.values().any(|seen| seen.cut && seen.marks == mark);
-    Ok(cut(ONE) && cut(OTHER))
+    // What one side has may be the other's as well, by way of what is missing there.
+    Ok(cut(ONE) || cut(OTHER))
 }
 
 /// A commit's time and parents; `None` when it is not here.

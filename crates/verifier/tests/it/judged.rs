@@ -15,9 +15,11 @@ async fn a_fix_is_queued_judged_and_green() {
     assert_eq!((verdict.number, verdict.attributes["head"].as_str()), (pull, head.as_str()));
 
     let checks = world.checks().await;
-    let phases: Vec<CheckStatus> = checks.iter().map(|check| check.status()).collect();
+    // A worker may be faster than the door: forge goes by the versions.
+    let mut by_version: Vec<_> = checks.iter().map(|check| (check.version, check.status())).collect();
+    by_version.sort_unstable_by_key(|(version, _)| *version);
+    let phases: Vec<CheckStatus> = by_version.into_iter().map(|(_, status)| status).collect();
     assert_eq!(phases, [CheckStatus::Queued, CheckStatus::InProgress, CheckStatus::Completed]);
-    assert!(checks.is_sorted_by(|a, b| a.version < b.version));
     assert!(checks.iter().all(|check| check.head_sha == head && check.pull_request == pull));
     for stage in ["Policy", "Setup", "Import and compile", "Tests", "Evidence"] {
         assert!(check.text.contains(&format!("{stage}\n")), "{stage}: {}", check.text);
@@ -60,7 +62,7 @@ async fn a_conflict_names_its_files() {
     let (verdict, check) = world.verdict(&job, &head).await;
     assert_eq!(verdict.detail, "failure");
     assert_eq!(check.annotations[0].path, "calc.py");
-    assert!(check.text.contains("calc.py"), "{}", check.text);
+    assert!(check.text.contains("was changed on both sides"), "{}", check.text);
     running.stop().await;
 }
 

@@ -34,7 +34,7 @@ async fn a_newer_head_stops_the_older_one_and_its_sandbox() {
     assert!(check.summary.contains(&new), "{}", check.summary);
 
     let (verdict, check) = world.verdict(&second, &new).await;
-    assert_eq!(verdict.detail, "success", "{}", check.text);
+    assert_eq!(verdict.detail, "success", "{} {} {}", verdict.reason, check.summary, check.text);
     assert!(!in_tests(), "the old head's sandbox is gone");
     let of_new = world.checks().await.into_iter().filter(|check| check.head_sha == new);
     assert!(of_new.into_iter().all(|check| check.conclusion != "cancelled"));
@@ -51,8 +51,8 @@ async fn a_queued_head_that_is_superseded_is_cancelled_without_being_run() {
     let new = world.sim.push_files(REPO, "ann", "fix", "again", &[("NEWS", "2\n", "100644")]).unwrap();
     let second = world.deliver("d-2", "synchronize", pull, &new).await;
     let running = world.start().await;
-    let (verdict, _) = world.verdict(&second, &new).await;
-    assert_eq!(verdict.detail, "success");
+    let (verdict, check) = world.verdict(&second, &new).await;
+    assert_eq!(verdict.detail, "success", "{} {} {}", verdict.reason, check.summary, check.text);
     // GitHub says what the newest head is, so that the older delivery is about that one, too.
     let reason = world.events.ignored(&first).await;
     assert!(matches!(reason.as_str(), "superseded" | "same_head"), "{reason}");

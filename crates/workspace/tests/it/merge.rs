@@ -262,6 +262,28 @@ async fn a_merge_base_far_below_a_shallow_mirror() {
     assert_eq!(world.generations(), ["1.git"]);
 }
 
+/// One side's history is here to its very first commit, the other's is not: they look unrelated until it is
+/// deepened.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_side_that_is_whole_and_one_that_is_cut() {
+    for (base, ours, theirs) in [("first commit", 0, 2), ("whole head", 2, 0)] {
+        let world = World::with(BASE).await;
+        let parting = world.repo.git(&["rev-parse", "main"], b"");
+        if ours > 0 {
+            line(&world, "main", Some(&parting), ours, "base");
+        }
+        let sha = match theirs {
+            0 => parting.clone(),
+            theirs => line(&world, "fork", Some(&parting), theirs, "head"),
+        };
+        world.repo.git(&["update-ref", "refs/pull/7/head", &sha], b"");
+        let head = Head { sha: sha.clone(), reference: "refs/pull/7/head".into() };
+        let proposal = clean(merge(&world, &world.open(), &head).await.unwrap());
+        assert_eq!(proposal.merge_base(), Some(parting.as_str()), "{base}");
+        assert_eq!(proposal.merged_tree(), by_git(&world, "main", &sha), "{base}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn unrelated_histories() {
     let world = World::with(BASE).await;
