@@ -123,6 +123,8 @@ impl Change {
             env: self.env.clone(),
             limits: Limits::default(),
             cancel: CancellationToken::new(),
+            mounts: Vec::new(),
+            after: Default::default(),
         };
         let subject = Subject {
             language: self.language,

@@ -15,11 +15,11 @@ async fn a_waiver_counts_from_those_who_can_write_and_for_the_head_they_saw() {
     let (pull, head) = world.open_pull("fix", &TOUCHES);
     // Given before the head was there, as far as anybody knows.
     world.sim.add_label(REPO, pull, LABEL, MAINTAINER).unwrap();
-    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
     let job = world.deliver("d-1", "opened", pull, &head).await;
     let (verdict, check) = world.verdict(&job, &head).await;
     assert_eq!(verdict.detail, "failure", "older than the head: {}", check.text);
 
+    world.later();
     world.sim.remove_label(REPO, pull, LABEL, MAINTAINER).unwrap();
     world.sim.add_label(REPO, pull, LABEL, TRIAGER).unwrap();
     let again = again_payload(&head, &check.external_id);

@@ -1,7 +1,10 @@
 //! A default world: broker, GitHub, one Python repository, and a verifier.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
@@ -14,7 +17,7 @@ use booty_events::{
     v1::{CheckRun, Effect, Event, Job, effect::Write},
 };
 use booty_service::{Env, JobStore};
-use booty_sim::{File, Paces, Permission, Scope, Sim, SimSettings};
+use booty_sim::{Clock, File, Paces, Permission, Scope, Sim, SimSettings};
 use booty_verifier::{App, Settings};
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
@@ -37,6 +40,8 @@ pub(crate) struct World {
     pub(crate) server: LocalServer,
     pub(crate) bus: Bus,
     pub(crate) sim: Sim,
+    /// By how many seconds GitHub's clock is ahead; it writes down whole ones.
+    ahead: Arc<AtomicI64>,
     pub(crate) dir: TempDir,
     pub(crate) env: Vec<(String, String)>,
     pub(crate) events: Events,
@@ -68,6 +73,11 @@ impl World {
         bus.ensure().await.unwrap();
         let mut sim = SimSettings::new(dir.path().join("sim"));
         sim.paces = Paces::unlimited();
+        let ahead = Arc::new(AtomicI64::new(0));
+        let seconds = Arc::clone(&ahead);
+        sim.clock = Clock::from_fn(move || {
+            chrono::Utc::now() + chrono::TimeDelta::seconds(seconds.load(Ordering::Relaxed))
+        });
         let sim = Sim::start(sim).await.unwrap();
         sim.create_repo(REPO, files, "main").unwrap();
         sim.set_permission(REPO, MAINTAINER, Permission::Write).unwrap();
@@ -83,7 +93,12 @@ impl World {
         ];
         let env = env.map(|(name, value)| (name.to_owned(), value)).to_vec();
         let events = Events::follow(&bus).await;
-        Self { server, bus, sim, dir, env, events }
+        Self { server, bus, sim, ahead, dir, env, events }
+    }
+
+    /// Time passes on GitHub.
+    pub(crate) fn later(&self) {
+        self.ahead.fetch_add(2, Ordering::Relaxed);
     }
 
     pub(crate) fn settings(&self) -> Settings {
