@@ -170,7 +170,8 @@ impl Judge {
         let policy = stage(order, Stage::Policy, async {
             let proposed = proposed_config(proposal, &changed).await?;
             let waiver = order.waiver.as_ref();
-            Ok(policy::judge(proposal.changes(), rules, proposed.as_deref(), waiver))
+            let (changes, submodules) = (proposal.changes(), proposal.changed_submodules());
+            Ok(policy::judge(changes, submodules, rules, proposed.as_deref(), waiver))
         });
         sections.push(policy.await?);
 

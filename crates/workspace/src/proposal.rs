@@ -1,6 +1,6 @@
 //! A merge that nobody has made yet: both sides of it, to be read and to be tried out.
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use gix::{ObjectId, objs::Kind};
 use tokio::task::spawn_blocking;
@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     BaseFile, ChangeSet, Checkout, Error,
-    base::{self, BaseTree, Refusal},
+    base::{self, BaseTree, EntryKind, Refusal},
     checkout::{Objects, Origin, join},
     merge::{self, Merged},
     remote::check_token,
@@ -57,6 +57,7 @@ struct Inner {
     base: Half,
     merged: Half,
     changes: ChangeSet,
+    submodules: Vec<Vec<u8>>,
 }
 
 /// What a proposal is called.
@@ -94,12 +95,13 @@ impl Proposal {
         cancel: &CancellationToken,
     ) -> Result<Self, Refusal> {
         let Merged { base_tree, base_files, tree, merged_files } = merged;
+        let submodules = changed_submodules(&base_files, &merged_files);
         let base = Half::new(base_tree, names.base.clone(), base_files);
         let merged = Half::new(tree, tree.to_string(), merged_files);
         let repo = scratch.repo.to_thread_local();
         let changes = merge::changes(&repo, &base.index, &merged.index, &shared.limits, cancel)?;
         let scratch = Arc::new(scratch);
-        Ok(Self { inner: Arc::new(Inner { shared, scratch, names, base, merged, changes }) })
+        Ok(Self { inner: Arc::new(Inner { shared, scratch, names, base, merged, changes, submodules }) })
     }
 
     /// The base commit's sha.
@@ -125,6 +127,12 @@ impl Proposal {
     /// What merging would change: from the base's tree to the merged one.
     pub fn changes(&self) -> &ChangeSet {
         &self.inner.changes
+    }
+
+    /// The paths at which merging would add, remove or move a submodule, sorted. They are no part of
+    /// [`Self::changes`], as there is no file of theirs.
+    pub fn changed_submodules(&self) -> &[Vec<u8>] {
+        &self.inner.submodules
     }
 
     /// The files of a side, sorted by path.
@@ -198,6 +206,17 @@ impl Proposal {
             Side::Merged => &self.inner.merged,
         }
     }
+}
+
+fn changed_submodules(base: &BaseTree, merged: &BaseTree) -> Vec<Vec<u8>> {
+    let of = |tree: &BaseTree| -> BTreeSet<(Vec<u8>, ObjectId)> {
+        let all = tree.entries.iter().filter(|entry| entry.kind == EntryKind::Submodule);
+        all.map(|entry| (entry.path.clone(), entry.id)).collect()
+    };
+    let mut paths: Vec<_> =
+        of(base).symmetric_difference(&of(merged)).map(|(path, _)| path.clone()).collect();
+    paths.dedup();
+    paths
 }
 
 /// Without the files and changes, which a log would drown in.

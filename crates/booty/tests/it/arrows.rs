@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 
-const SERVICES: [&str; 3] = ["booty-ingress", "booty-builder", "booty-forge"];
+const SERVICES: [&str; 4] = ["booty-ingress", "booty-builder", "booty-verifier", "booty-forge"];
 
 fn metadata() -> Metadata {
     MetadataCommand::new()
@@ -71,7 +71,7 @@ fn the_bus_knows_no_github_and_github_no_bus() {
 }
 
 #[test]
-fn only_the_builder_opens_workspaces_sandboxes_and_models() {
+fn the_door_and_the_writer_open_no_workspaces_sandboxes_or_models() {
     let arrows = arrows(&metadata());
     for other in ["booty-ingress", "booty-forge"] {
         assert_never(&arrows, other, &["booty-workspace", "booty-sandbox", "booty-model", "gix"]);
@@ -83,6 +83,15 @@ fn setup_steps_know_no_github_and_no_bus() {
     let arrows = arrows(&metadata());
     assert!(arrows.contains_key("booty-setup"));
     assert_never(&arrows, "booty-setup", &["booty-github", "booty-bus", "async-nats", "reqwest"]);
+}
+
+#[test]
+fn the_judge_knows_neither_github_nor_the_bus() {
+    let arrows = arrows(&metadata());
+    for crate_ in ["booty-judge", "booty-setup", "booty-sandbox", "booty-workspace"] {
+        assert_never(&arrows, crate_, &["booty-bus", "booty-github", "booty-service", "async-nats"]);
+    }
+    assert_never(&arrows, "booty-verifier", &["booty-model"]);
 }
 
 #[test]

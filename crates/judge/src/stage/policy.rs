@@ -1,6 +1,6 @@
 //! What the change touches, and how large it is.
 
-use booty_policy::{Change as PolicyChange, ChangedPath, Config, Violation, check_change};
+use booty_policy::{Change as PolicyChange, ChangedPath, Config, FileMode, Violation, check_change};
 use booty_workspace::{Change, ChangeKind, ChangeSet, Mode};
 
 use crate::{
@@ -12,12 +12,14 @@ use crate::{
 /// Judges the change set by the base's limits and protected paths.
 pub(crate) fn judge(
     changes: &ChangeSet,
+    submodules: &[Vec<u8>],
     rules: &Rules,
     proposed_config: Option<&str>,
     waiver: Option<&Waiver>,
 ) -> Section {
     let mut section = Section::new(Stage::Policy);
-    let paths: Vec<ChangedPath> = changes.changes.iter().map(changed_path).collect();
+    let mut paths: Vec<ChangedPath> = changes.changes.iter().map(changed_path).collect();
+    paths.extend(submodules.iter().map(|path| submodule(path)));
     let violations = check_change(&paths, &rules.config.limits, &rules.config.protected()).err();
     for violation in violations.into_iter().flatten() {
         section.findings.push(finding(&violation));
@@ -73,8 +75,10 @@ fn finding(violation: &Violation) -> Finding {
         true => Finding::warning(rule, violation.to_string()),
         false => Finding::failure(rule, violation.to_string()),
     };
-    match &violation.path {
-        Some(path) => finding.at(path.clone(), 1),
+    // The name as Git has it, as GitHub finds the file by it.
+    let raw = violation.raw_path.as_ref().and_then(|raw| String::from_utf8(raw.clone()).ok());
+    match raw.or_else(|| violation.path.clone()) {
+        Some(path) => finding.at(path, 1),
         None => finding,
     }
 }
@@ -110,11 +114,26 @@ pub(crate) fn plural(count: usize, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
-fn changed_path(change: &Change) -> ChangedPath {
+fn submodule(path: &[u8]) -> ChangedPath {
+    ChangedPath {
+        path: path.to_vec(),
+        change: PolicyChange::Changed,
+        old_mode: Some(FileMode::Submodule),
+        new_mode: Some(FileMode::Submodule),
+        added_lines: 0,
+        deleted_lines: 0,
+        bytes: 0,
+        binary: false,
+        symlink_target: None,
+    }
+}
+
+/// A change as policy judges it.
+pub fn changed_path(change: &Change) -> ChangedPath {
     let mode = |mode: Mode| match mode {
-        Mode::Regular => booty_policy::FileMode::Regular,
-        Mode::Executable => booty_policy::FileMode::Executable,
-        Mode::Symlink => booty_policy::FileMode::Symlink,
+        Mode::Regular => FileMode::Regular,
+        Mode::Executable => FileMode::Executable,
+        Mode::Symlink => FileMode::Symlink,
     };
     let is_deleted = change.kind == ChangeKind::Deleted;
     let is_link = change.mode == Mode::Symlink && !is_deleted;

@@ -85,6 +85,23 @@ async fn a_mode_alone() {
     assert_eq!(report.conclusion, Conclusion::Failure);
 }
 
+/// No file changes, and yet another repository's code comes in.
+#[tokio::test]
+async fn a_submodule_that_moves() {
+    let world = world();
+    let one = "1".repeat(40);
+    world.git(&["update-index", "--add", "--cacheinfo", &format!("160000,{one},lib")]);
+    world.git(&["commit", "-q", "-m", "a submodule"]);
+    let two = "2".repeat(40);
+    let report = world
+        .judge_index(|world| {
+            world.git(&["update-index", "--cacheinfo", &format!("160000,{two},lib")]);
+        })
+        .await;
+    assert_eq!(found(&report, Rule::FileKind).place.as_ref().unwrap().path, "lib");
+    assert_eq!(report.conclusion, Conclusion::Failure);
+}
+
 const CRATE: &str = "[package]\nname = \"calc\"\nversion = \"0.1.0\"\nedition = \"2021\"\n";
 const LIB: &str = "pub fn add(a: i32, b: i32) -> i32 {\n    a - b\n}\n\n#[cfg(test)]\nmod tests {\n    use super::*;\n\n    #[test]\n    fn adds() {\n        assert_eq!(add(2, 3), 5);\n    }\n\n    #[test]\n    fn adds_nothing() {\n        assert_eq!(add(2, 0), 2);\n    }\n}\n";
 

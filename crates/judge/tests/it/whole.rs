@@ -84,6 +84,18 @@ impl World {
         self.git(&["checkout", "-q", "-B", "change", "main"]);
         change(self);
         self.commit("change");
+        self.judge_head(waiver).await
+    }
+
+    /// Judges what `change` does to the index alone.
+    pub(crate) async fn judge_index(&self, change: impl FnOnce(&Self)) -> Report {
+        self.git(&["checkout", "-q", "-B", "change", "main"]);
+        change(self);
+        self.git(&["commit", "-q", "-m", "change"]);
+        self.judge_head(None).await
+    }
+
+    async fn judge_head(&self, waiver: Option<Waiver>) -> Report {
         let workspaces = Workspaces::open(WorkspaceSettings {
             root: self.dir.path().join("workspaces"),
             limits: TreeLimits::default(),
