@@ -6,7 +6,9 @@ mod error;
 mod handler;
 mod job;
 mod order;
+mod ours;
 mod outcome;
+mod promotion;
 mod settings;
 mod shared;
 
@@ -20,7 +22,7 @@ pub use error::Error;
 pub use settings::{AgentProgram, DEFAULT_TRIGGER_LABEL, Settings};
 
 use self::{
-    handler::{labeled::Labeled, reported::Reported},
+    handler::{labeled::Labeled, reported::Reported, verdict::Verdicts},
     shared::Shared,
 };
 
@@ -28,7 +30,7 @@ use self::{
 const MAX_FAILURES: u32 = 5;
 /// A small number would let delayed retries block everything.
 const MAX_ACK_PENDING: i64 = 1_000;
-/// Reports of forge's that are handled at one time.
+/// Reports of forge's that are handled at one time; and verdicts that ask for no work.
 const EFFECT_PERMITS: usize = 4;
 
 /// The builder, ready to run.
@@ -36,6 +38,7 @@ pub struct App {
     shared: Arc<Shared>,
     jobs: ConsumerSettings,
     effects: ConsumerSettings,
+    verdicts: ConsumerSettings,
 }
 
 impl App {
@@ -73,9 +76,16 @@ impl App {
                 .to_vec(),
             EFFECT_PERMITS,
         );
-        ensure_consumer(&bus, &jobs).await?;
-        ensure_consumer(&bus, &effects).await?;
-        Ok(Self { shared: Arc::new(Shared::new(settings, bus)?), jobs, effects })
+        let verdicts = consumer(
+            "builder-verdicts",
+            stream::EVENTS.name,
+            vec![subject::event_filter(Service::Verifier, "verdict")],
+            EFFECT_PERMITS,
+        );
+        for consumer in [&jobs, &effects, &verdicts] {
+            ensure_consumer(&bus, consumer).await?;
+        }
+        Ok(Self { shared: Arc::new(Shared::new(settings, bus)?), jobs, effects, verdicts })
     }
 
     /// Works until `shutdown`, and returns once everything in hand is finished or handed back.
@@ -85,15 +95,19 @@ impl App {
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
         let bus = self.shared.bus.clone();
         let labeled = Arc::new(Labeled::new(Arc::clone(&self.shared)));
-        let reported = Arc::new(Reported::new(self.shared));
+        let reported = Arc::new(Reported::new(Arc::clone(&self.shared)));
+        let verdicts = Arc::new(Verdicts::new(self.shared));
         let jobs = consume(bus.clone(), self.jobs, labeled, shutdown.clone());
-        let effects = consume(bus, self.effects, reported, shutdown.clone());
-        // One loop without the other would leave jobs without an end: both stop together.
+        let effects = consume(bus.clone(), self.effects, reported, shutdown.clone());
+        let verdicts = consume(bus, self.verdicts, verdicts, shutdown.clone());
+        // One loop without the others would leave jobs without an end: all stop together.
         let jobs = Box::pin(until_end(jobs, shutdown.clone()));
-        let effects = Box::pin(until_end(effects, shutdown));
-        let (jobs, effects) = tokio::join!(jobs, effects);
+        let effects = Box::pin(until_end(effects, shutdown.clone()));
+        let verdicts = Box::pin(until_end(verdicts, shutdown));
+        let (jobs, effects, verdicts) = tokio::join!(jobs, effects, verdicts);
         jobs?;
-        Ok(effects?)
+        effects?;
+        Ok(verdicts?)
     }
 }
 

@@ -13,6 +13,8 @@ use crate::order::Order;
 
 /// The slot of the effect that opens a pull request.
 pub(crate) const SLOT_OPEN: &str = "open_pr";
+/// The slot of the effect that puts one more commit on its branch.
+pub(crate) const SLOT_UPDATE: &str = "update_pr";
 /// The slot of the effect that says another outcome.
 pub(crate) const SLOT_OUTCOME: &str = "outcome";
 

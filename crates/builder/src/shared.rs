@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use booty_bus::{Bucket, Bus};
-use booty_events::{Service, bucket, v1::Event};
-use booty_github::{Client, ClientSettings, TokenSource};
+use booty_events::{RepoName, Service, bucket, v1::Event};
+use booty_github::{Client, ClientSettings, Scope, TokenSource};
 use booty_service::{JobStore, Outbox};
 pub(crate) use booty_service::{Pause, chain};
 use booty_workspace::{WorkspaceSettings, Workspaces};
@@ -23,6 +23,8 @@ pub(crate) struct Shared {
     pub(crate) jobs: JobStore,
     pub(crate) bodies: Bucket,
     pub(crate) claims: Bucket,
+    /// What forge remembers; only forge writes there.
+    pub(crate) effects: Bucket,
     github: Client,
     /// The same tokens as they are, for fetching with Git.
     pub(crate) tokens: Arc<dyn TokenSource>,
@@ -40,6 +42,7 @@ impl Shared {
             jobs: JobStore::new(&bus),
             bodies: bus.bucket(&bucket::BODIES),
             claims: bus.bucket(&bucket::LEASES),
+            effects: bus.bucket(&bucket::EFFECTS),
             github: Client::new(client, Arc::clone(&tokens))?,
             tokens,
             workspaces: Workspaces::open(WorkspaceSettings {
@@ -57,6 +60,12 @@ impl Shared {
     /// GitHub as the job may read it.
     pub(crate) fn github(&self, order: &Order) -> Client {
         self.github.scoped(order.scope())
+    }
+
+    /// GitHub as a repository's readers may read it.
+    pub(crate) fn github_of(&self, repository: &RepoName) -> Client {
+        let repository = Some(repository.clone());
+        self.github.scoped(Scope { installation: None, repository })
     }
 
     /// Says a fact about a job. `step` makes it one fact however often it is said.

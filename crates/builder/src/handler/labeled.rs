@@ -362,6 +362,7 @@ fn order(delivery: &Delivery, payload: &Payload) -> Option<Order> {
         issue: payload.issue,
         attempt: 1,
         replay_of: delivery.replay_of.unwrap_or(0),
+        follow_up: None,
     })
 }
 

@@ -2,3 +2,4 @@
 
 pub(crate) mod labeled;
 pub(crate) mod reported;
+pub(crate) mod verdict;

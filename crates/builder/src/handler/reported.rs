@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use booty_bus::{Delivery, Handler, Verdict};
 use booty_events::{
-    IssueNumber, JobId, Lane, Message as _, Service, stream,
+    Lane, Message as _, Service,
     v1::{Effect, Event, Job, JobState, effect::Write},
 };
 
@@ -13,7 +13,9 @@ use crate::{
     claim,
     job::unless_away,
     order::Order,
-    outcome,
+    ours,
+    outcome::{self, SLOT_OPEN},
+    promotion,
     shared::{Pause, Shared},
 };
 
@@ -59,6 +61,10 @@ impl Reported {
             Err(reason) => return Ok(Some(reason)),
         };
         let order = &subject.order;
+        if let Some(Write::MarkReady(asked)) = &subject.effect.write {
+            promotion::reported(&self.shared, order, asked, event).await?;
+            return Ok(None);
+        }
         let Some(job) = self.shared.jobs.get(&order.job).await? else {
             return Ok(Some("unknown_job"));
         };
@@ -80,6 +86,9 @@ impl Reported {
             Err(pause) => return unless_away(Err::<(), _>(pause)),
         };
         let order = &subject.order;
+        if let Some(Write::MarkReady(asked)) = &subject.effect.write {
+            return unless_away(promotion::reported(&self.shared, order, asked, event).await);
+        }
         match self.shared.jobs.get(&order.job).await {
             Ok(Some(job)) if job.attempt.max(1) != order.attempt => return Ok(()),
             Ok(_) => {
@@ -93,17 +102,18 @@ impl Reported {
 
     /// Whose effect the report is about; a word when it is no end of a job of ours.
     async fn subject(&self, event: &Event) -> Result<Result<Subject, &'static str>, Pause> {
-        let Some(effect) = self.effect(&event.effect_id).await? else {
+        let Some(effect) = ours::effect(&self.shared, &event.effect_id).await? else {
             return Ok(Err("unknown_effect"));
         };
         if effect.requested_by != Service::Builder.as_str() {
             return Ok(Err("not_ours"));
         }
-        let Some(Write::OpenPullRequest(wanted)) = &effect.write else {
+        let order = match &effect.write {
+            Some(Write::OpenPullRequest(wanted)) => ours::order(&effect, wanted.issue, SLOT_OPEN),
+            Some(Write::MarkReady(wanted)) => promotion::order(&effect, wanted),
             // Its job was over when it was asked for.
-            return Ok(Err("not_an_end"));
+            _ => return Ok(Err("not_an_end")),
         };
-        let order = order(&effect, wanted.issue);
         Ok(order.map(|order| Subject { order, effect }).ok_or("unknown_job"))
     }
 
@@ -165,39 +175,12 @@ impl Reported {
         self.shared.jobs.update(&order.job, set).await?;
         Ok(())
     }
-
-    /// The effect that a report is about. Ids are hexadecimal digits, so none can widen the filter.
-    async fn effect(&self, id: &str) -> Result<Option<Effect>, Pause> {
-        let Ok(id) = id.parse::<booty_events::EffectId>() else { return Ok(None) };
-        let filter = format!("booty.effect.*.*.{id}");
-        let stored = self.shared.bus.last_message(stream::EFFECTS.name, &filter).await?;
-        Ok(stored.and_then(|stored| Effect::decode(stored.payload).ok()))
-    }
 }
 
 /// What a report is about.
 struct Subject {
     order: Order,
     effect: Effect,
-}
-
-/// The order that asked for the effect. Its attempt is the one whose slot gives the effect's id.
-fn order(effect: &Effect, issue: u64) -> Option<Order> {
-    let job: JobId = effect.cause.parse().ok()?;
-    let attempt = match effect.slot.split_once('#') {
-        Some((_, attempt)) => attempt.parse().ok()?,
-        None => 1,
-    };
-    let order = Order {
-        delivery: job.delivery()?,
-        job,
-        repository: effect.repository.parse().ok()?,
-        installation: effect.installation,
-        issue: IssueNumber::new(issue)?,
-        attempt,
-        replay_of: 0,
-    };
-    (order.effect_id(outcome::SLOT_OPEN).as_str() == effect.id).then_some(order)
 }
 
 fn why(event: &Event) -> &str {

@@ -244,6 +244,7 @@ async fn base(
         body: issue.body.unwrap_or_default(),
         salt: (shared.salt)().to_vec().into(),
         mentioned_by,
+        findings: String::new(),
     };
     let _ = checkout.close().await;
     journal.append_base(base.clone(), (shared.now)()).await?;
@@ -289,6 +290,7 @@ async fn attempt(
                         base,
                         commands: &place.commands,
                         is_configured: place.is_configured,
+                        promote: place.config.builder.promote,
                         sandbox: match settings.sandbox.backend {
                             Backend::Bwrap { .. } => "bubblewrap, no network",
                             Backend::None => "**none: the operator switched it off**",

@@ -31,6 +31,8 @@ pub(crate) struct Material<'a> {
     pub(crate) base: &'a BaseChosen,
     pub(crate) commands: &'a Commands,
     pub(crate) is_configured: bool,
+    /// Whether the draft may end by itself.
+    pub(crate) promote: bool,
     /// What isolated the commands.
     pub(crate) sandbox: &'a str,
     pub(crate) report: &'a Report,
@@ -99,6 +101,7 @@ pub(crate) fn effect(material: &Material<'_>, changes: ChangeSet) -> Effect {
             label: booty_events::label::OPENED.to_owned(),
             comment: said,
         }),
+        promote: material.promote,
     };
     outcome::effect(order, SLOT_OPEN, Write::OpenPullRequest(write), material.now)
 }

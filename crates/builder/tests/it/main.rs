@@ -7,4 +7,6 @@ mod ends;
 mod entry;
 mod flow;
 mod hostile;
+mod played;
+mod promotion;
 mod world;
