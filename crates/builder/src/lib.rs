@@ -22,7 +22,7 @@ pub use error::Error;
 pub use settings::{AgentProgram, DEFAULT_TRIGGER_LABEL, Settings};
 
 use self::{
-    handler::{labeled::Labeled, reported::Reported, verdict::Verdicts},
+    handler::{follow_up::FollowUps, labeled::Labeled, reported::Reported, verdict::Verdicts},
     shared::Shared,
 };
 
@@ -39,6 +39,7 @@ pub struct App {
     jobs: ConsumerSettings,
     effects: ConsumerSettings,
     verdicts: ConsumerSettings,
+    follow_ups: ConsumerSettings,
 }
 
 impl App {
@@ -76,16 +77,16 @@ impl App {
                 .to_vec(),
             EFFECT_PERMITS,
         );
-        let verdicts = consumer(
-            "builder-verdicts",
-            stream::EVENTS.name,
-            vec![subject::event_filter(Service::Verifier, "verdict")],
-            EFFECT_PERMITS,
-        );
-        for consumer in [&jobs, &effects, &verdicts] {
+        // Two of them on the same verdicts: no draft is to wait for the end of a model's work.
+        let judged = || vec![subject::event_filter(Service::Verifier, "verdict")];
+        let verdicts = consumer("builder-verdicts", stream::EVENTS.name, judged(), EFFECT_PERMITS);
+        let follow_ups =
+            consumer("builder-follow-ups", stream::EVENTS.name, judged(), settings.worker_count);
+        for consumer in [&jobs, &effects, &verdicts, &follow_ups] {
             ensure_consumer(&bus, consumer).await?;
         }
-        Ok(Self { shared: Arc::new(Shared::new(settings, bus)?), jobs, effects, verdicts })
+        let shared = Arc::new(Shared::new(settings, bus)?);
+        Ok(Self { shared, jobs, effects, verdicts, follow_ups })
     }
 
     /// Works until `shutdown`, and returns once everything in hand is finished or handed back.
@@ -96,18 +97,23 @@ impl App {
         let bus = self.shared.bus.clone();
         let labeled = Arc::new(Labeled::new(Arc::clone(&self.shared)));
         let reported = Arc::new(Reported::new(Arc::clone(&self.shared)));
-        let verdicts = Arc::new(Verdicts::new(self.shared));
+        let verdicts = Arc::new(Verdicts::new(Arc::clone(&self.shared)));
+        let follow_ups = Arc::new(FollowUps::new(self.shared));
         let jobs = consume(bus.clone(), self.jobs, labeled, shutdown.clone());
         let effects = consume(bus.clone(), self.effects, reported, shutdown.clone());
-        let verdicts = consume(bus, self.verdicts, verdicts, shutdown.clone());
+        let verdicts = consume(bus.clone(), self.verdicts, verdicts, shutdown.clone());
+        let follow_ups = consume(bus, self.follow_ups, follow_ups, shutdown.clone());
         // One loop without the others would leave jobs without an end: all stop together.
         let jobs = Box::pin(until_end(jobs, shutdown.clone()));
         let effects = Box::pin(until_end(effects, shutdown.clone()));
-        let verdicts = Box::pin(until_end(verdicts, shutdown));
-        let (jobs, effects, verdicts) = tokio::join!(jobs, effects, verdicts);
+        let verdicts = Box::pin(until_end(verdicts, shutdown.clone()));
+        let follow_ups = Box::pin(until_end(follow_ups, shutdown));
+        let (jobs, effects, verdicts, follow_ups) =
+            tokio::join!(jobs, effects, verdicts, follow_ups);
         jobs?;
         effects?;
-        Ok(verdicts?)
+        verdicts?;
+        Ok(follow_ups?)
     }
 }
 

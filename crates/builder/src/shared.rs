@@ -9,6 +9,8 @@ use booty_service::{JobStore, Outbox};
 pub(crate) use booty_service::{Pause, chain};
 use booty_workspace::{WorkspaceSettings, Workspaces};
 use chrono::{DateTime, Utc};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio_util::sync::CancellationToken;
 
 use crate::{Error, Settings, order::Order};
 
@@ -29,6 +31,8 @@ pub(crate) struct Shared {
     /// The same tokens as they are, for fetching with Git.
     pub(crate) tokens: Arc<dyn TokenSource>,
     pub(crate) workspaces: Workspaces,
+    /// One for each job that may be worked on at one time, whatever brought it.
+    places: Semaphore,
     pub(crate) now: fn() -> DateTime<Utc>,
     pub(crate) salt: fn() -> [u8; 16],
 }
@@ -50,11 +54,25 @@ impl Shared {
                 limits: booty_workspace::TreeLimits::default(),
                 fetch_timeout: FETCH_TIMEOUT,
             })?,
+            places: Semaphore::new(settings.worker_count),
             now: Utc::now,
             salt: rand::random,
             settings,
             bus,
         })
+    }
+
+    /// Waits for a place to work on a job.
+    pub(crate) async fn place(
+        &self,
+        stop: &CancellationToken,
+    ) -> Result<SemaphorePermit<'_>, Pause> {
+        tokio::select! {
+            place = self.places.acquire() => {
+                place.map_err(|_| Pause::away("there are no places any more"))
+            }
+            () = stop.cancelled() => Err(Pause::away("the worker stops")),
+        }
     }
 
     /// GitHub as the job may read it.

@@ -1,5 +1,6 @@
 //! One file per kind of message.
 
+pub(crate) mod follow_up;
 pub(crate) mod labeled;
 pub(crate) mod reported;
 pub(crate) mod verdict;

@@ -14,7 +14,7 @@ use crate::{
     job::unless_away,
     order::Order,
     ours,
-    outcome::{self, SLOT_OPEN},
+    outcome::{self, SLOT_OPEN, SLOT_UPDATE},
     promotion,
     shared::{Pause, Shared},
 };
@@ -72,7 +72,7 @@ impl Reported {
             return Ok(Some("earlier_run"));
         }
         self.say(&subject, event).await?;
-        self.set_state(order, event).await?;
+        self.set_state(&subject, event).await?;
         claim::release(&self.shared, order).await?;
         Ok(None)
     }
@@ -93,7 +93,7 @@ impl Reported {
             Ok(Some(job)) if job.attempt.max(1) != order.attempt => return Ok(()),
             Ok(_) => {
                 unless_away(self.say(&subject, event).await)?;
-                unless_away(self.set_state(order, event).await)?;
+                unless_away(self.set_state(&subject, event).await)?;
             }
             Err(error) => unless_away(Err::<(), _>(error))?,
         }
@@ -110,6 +110,9 @@ impl Reported {
         }
         let order = match &effect.write {
             Some(Write::OpenPullRequest(wanted)) => ours::order(&effect, wanted.issue, SLOT_OPEN),
+            Some(Write::UpdatePullRequest(wanted)) => {
+                ours::order(&effect, wanted.issue, SLOT_UPDATE)
+            }
             Some(Write::MarkReady(wanted)) => promotion::order(&effect, wanted),
             // Its job was over when it was asked for.
             _ => return Ok(Err("not_an_end")),
@@ -124,7 +127,10 @@ impl Reported {
                 let said = Event {
                     number: event.number,
                     url: event.url.clone(),
-                    detail: format!("opened #{}", event.number),
+                    detail: match subject.updated() {
+                        None => format!("opened #{}", event.number),
+                        Some(number) => format!("put a commit on #{number}"),
+                    },
                     ..Event::default()
                 };
                 self.shared.say(order, "job_completed", "completed", said).await
@@ -132,16 +138,25 @@ impl Reported {
             "failed" => {
                 // The issue still hears of an outcome.
                 let why = why(event);
-                let outcome = outcome::not_opened(order, &subject.effect, why);
+                let outcome = match subject.updated() {
+                    None => outcome::not_opened(order, &subject.effect, why),
+                    Some(number) => outcome::not_updated(order, &subject.effect, number, why),
+                };
                 self.shared.outbox.effect(Lane::Outcome, &outcome, None).await?;
                 let said = Event {
-                    reason: "not_opened".to_owned(),
+                    reason: subject.not_done().to_owned(),
                     detail: why.to_owned(),
                     ..Event::default()
                 };
                 self.shared.say(order, "job_failed", "failed", said).await
             }
             unwritten => {
+                if unwritten == "skipped"
+                    && let Some(number) = subject.updated()
+                {
+                    let comment = outcome::left_alone(order, &subject.effect, number);
+                    self.shared.outbox.effect(Lane::Outcome, &comment, None).await?;
+                }
                 let said = Event {
                     reason: unwritten.to_owned(),
                     detail: "forge wrote nothing".to_owned(),
@@ -152,19 +167,19 @@ impl Reported {
         }
     }
 
-    async fn set_state(&self, order: &Order, event: &Event) -> Result<(), Pause> {
+    async fn set_state(&self, subject: &Subject, event: &Event) -> Result<(), Pause> {
         let set = |job: &mut Job| match event.name.as_str() {
             "applied" => {
                 job.state = JobState::Completed.into();
-                "opened".clone_into(&mut job.step);
+                subject.done().clone_into(&mut job.step);
                 job.reason.clear();
                 job.pull_request = event.number;
                 job.url.clone_from(&event.url);
             }
             "failed" => {
                 job.state = JobState::Failed.into();
-                "not_opened".clone_into(&mut job.step);
-                job.reason = format!("the pull request could not be opened: {}", why(event));
+                subject.not_done().clone_into(&mut job.step);
+                job.reason = format!("the pull request could not be written: {}", why(event));
             }
             unwritten => {
                 job.state = JobState::Completed.into();
@@ -172,7 +187,7 @@ impl Reported {
                 job.reason.clear();
             }
         };
-        self.shared.jobs.update(&order.job, set).await?;
+        self.shared.jobs.update(&subject.order.job, set).await?;
         Ok(())
     }
 }
@@ -181,6 +196,24 @@ impl Reported {
 struct Subject {
     order: Order,
     effect: Effect,
+}
+
+impl Subject {
+    /// The pull request that was to get one more commit; `None` when one was to be opened.
+    fn updated(&self) -> Option<u64> {
+        match &self.effect.write {
+            Some(Write::UpdatePullRequest(wanted)) => Some(wanted.pull_request),
+            _ => None,
+        }
+    }
+
+    fn done(&self) -> &'static str {
+        if self.updated().is_some() { "updated" } else { "opened" }
+    }
+
+    fn not_done(&self) -> &'static str {
+        if self.updated().is_some() { "not_updated" } else { "not_opened" }
+    }
 }
 
 fn why(event: &Event) -> &str {

@@ -6,6 +6,7 @@ mod decide;
 mod ends;
 mod entry;
 mod flow;
+mod follow_up;
 mod hostile;
 mod played;
 mod promotion;
