@@ -22,7 +22,7 @@ pub use error::Error;
 pub use settings::{AgentProgram, DEFAULT_TRIGGER_LABEL, Settings};
 
 use self::{
-    handler::{follow_up::FollowUps, labeled::Labeled, reported::Reported, verdict::Verdicts},
+    handler::{follow_up::FollowUps, replayed::Replayed, reported::Reported, verdict::Verdicts},
     shared::Shared,
 };
 
@@ -95,11 +95,11 @@ impl App {
     /// When a loop can't go on.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
         let bus = self.shared.bus.clone();
-        let labeled = Arc::new(Labeled::new(Arc::clone(&self.shared)));
+        let replayed = Arc::new(Replayed::new(&self.shared));
         let reported = Arc::new(Reported::new(Arc::clone(&self.shared)));
         let verdicts = Arc::new(Verdicts::new(Arc::clone(&self.shared)));
         let follow_ups = Arc::new(FollowUps::new(self.shared));
-        let jobs = consume(bus.clone(), self.jobs, labeled, shutdown.clone());
+        let jobs = consume(bus.clone(), self.jobs, replayed, shutdown.clone());
         let effects = consume(bus.clone(), self.effects, reported, shutdown.clone());
         let verdicts = consume(bus.clone(), self.verdicts, verdicts, shutdown.clone());
         let follow_ups = consume(bus, self.follow_ups, follow_ups, shutdown.clone());

@@ -89,7 +89,7 @@ impl FollowUps {
         pull: Pull,
     ) -> Result<Option<&'static str>, Pause> {
         let shared = &self.shared;
-        let order = if is_begun(&pull.job, judged) {
+        let order = if is_begun(&pull.job, judged, delivery) {
             let order = self.order(&pull, &pull.job, judged);
             if is_over(&pull.job) {
                 job::say_end_again(shared, &order, delivery).await?;
@@ -150,13 +150,14 @@ impl FollowUps {
                     job.attempt = job.attempt.max(1) + 1;
                     job.follow_ups += 1;
                     job.verdict.clone_from(&judged.job);
+                    job.replay_of = replay_of(delivery);
                     job.state = JobState::Queued.into();
                     "queued".clone_into(&mut job.step);
                     job.reason.clear();
                 }
             })
             .await?;
-        if !is_begun(&job, judged) {
+        if !is_begun(&job, judged, delivery) {
             return Err(Pause::away("another verdict is followed up"));
         }
         Ok(Ok(self.order(pull, &job, judged)))
@@ -220,7 +221,7 @@ impl FollowUps {
     /// Says the outcome of a follow-up that failed too often. One that was never begun owes nobody any.
     async fn give_up(&self, delivery: &Delivery, judged: &Judged, why: &str) -> Result<(), Pause> {
         let pull = match find(&self.shared, judged, delivery).await {
-            Ok(Ok(pull)) if is_begun(&pull.job, judged) => pull,
+            Ok(Ok(pull)) if is_begun(&pull.job, judged, delivery) => pull,
             Ok(_) => return Ok(()),
             Err(pause) => return job::unless_away(Err::<(), _>(pause)),
         };
@@ -230,7 +231,13 @@ impl FollowUps {
     }
 }
 
-/// Whether the job's current attempt follows this verdict up.
-fn is_begun(job: &Job, judged: &Judged) -> bool {
-    !judged.job.is_empty() && job.verdict == judged.job
+/// Whether the job's current attempt follows this verdict up. A replay of a verdict whose follow-up
+/// failed is to make another.
+fn is_begun(job: &Job, judged: &Judged, delivery: &Delivery) -> bool {
+    let is_this_one = !judged.job.is_empty() && job.verdict == judged.job;
+    is_this_one && (job.state() != JobState::Failed || job.replay_of == replay_of(delivery))
+}
+
+fn replay_of(delivery: &Delivery) -> u64 {
+    delivery.replay_of.unwrap_or(0)
 }

@@ -247,6 +247,38 @@ async fn a_label_that_is_set_again_waits_for_nobody_while_the_pull_request_is_op
     assert_eq!(world.job(&job).await.unwrap().state(), JobState::Running);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_follow_up_that_kept_failing_is_told_and_can_be_replayed() {
+    let mut world = World::new(SCRIPT).await;
+    let running = world.start().await;
+    let (_, job) = world.labelled_issue("d-1").await;
+    world.events.outcome(&job).await;
+    let pull = world.forge_opens(&world.effects().await[0]).await;
+    over(&world, &job, "opened").await;
+    running.stop().await;
+    world.set("BUILDER_FOLLOW_UPS", "3");
+    let mut settings = world.settings();
+    settings.agent.program = "/bin/sh".into();
+    settings.agent.args = vec!["-c".into(), "exit 7".into()];
+    let running = world.start_with(settings).await;
+    world.judged(&pull, "v-1", "failure", "wrong").await;
+    let outcome = asked(&world, "outcome#2").await;
+    assert_eq!(says(&outcome).0, "booty:needs-human");
+    over(&world, &job, "gave_up").await;
+    world.settled("builder-follow-ups").await;
+    running.stop().await;
+
+    let script = SCRIPT.replace("of 2", "of 3").replace("follow-up 1", "follow-up 9");
+    let script = script.replace("return b + a\", new", "return a + b\", new");
+    std::fs::write(world.dir.path().join("script.yml"), script).unwrap();
+    let _running = world.start().await;
+    world.replay_spooled(7).await;
+    let effect = asked(&world, "update_pr#3").await;
+    assert_eq!(updates(&effect).head_sha, pull.head);
+    let state = world.job(&job).await.unwrap();
+    assert_eq!((state.attempt, state.follow_ups), (3, 2));
+}
+
 /// Kills the builder at these journal entries of a follow-up, counted from 0.
 async fn killed_at(deaths: &[usize]) {
     let (mut world, running, pull, job) = opened(SCRIPT, &[]).await;

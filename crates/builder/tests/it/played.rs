@@ -1,7 +1,8 @@
 //! What forge and the verifier would do, so that the builder is alone with its messages.
 
+use booty_bus::{Headers, Outgoing};
 use booty_events::{
-    Message as _, RepoName, Service, bucket,
+    Message as _, RepoName, Service, bucket, header, subject,
     v1::{Effect, EffectRecord, EffectStatus, Event, FileChange, UpdatePullRequest, effect::Write},
 };
 use booty_service::Outbox;
@@ -100,6 +101,24 @@ impl World {
         };
         let outbox = Outbox::new(self.bus.clone(), Service::Verifier);
         outbox.event("verdict", &format!("{job}-verdict"), event).await.unwrap();
+    }
+
+    /// An operator replays what is in the spool, as if it were this entry of it.
+    pub(crate) async fn replay_spooled(&self, sequence: u64) {
+        let mut spool = self.bus.jetstream().get_stream("BOOTY_SPOOL").await.unwrap();
+        let last = spool.info().await.unwrap().state.last_sequence;
+        let message = spool.get_raw_message(last).await.unwrap();
+        let mut headers = Headers::new();
+        for (name, values) in message.headers.iter() {
+            let name: &str = name.as_ref();
+            if !name.starts_with("Nats-") {
+                headers.insert(name, values[0].as_str());
+            }
+        }
+        headers.insert(header::REPLAY_OF, sequence.to_string());
+        let subject = subject::replay(Service::Builder, "BOOTY_EVENTS-1", sequence);
+        let message = Outgoing { subject, headers, payload: message.payload };
+        self.bus.publish(message).await.unwrap();
     }
 
     fn push(&self, branch: &str, message: &str, changes: &[FileChange]) -> String {
