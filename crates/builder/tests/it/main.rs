@@ -10,4 +10,5 @@ mod follow_up;
 mod hostile;
 mod played;
 mod promotion;
+mod together;
 mod world;
