@@ -6,7 +6,9 @@ mod error;
 mod handler;
 mod job;
 mod order;
+mod ours;
 mod outcome;
+mod promotion;
 mod settings;
 mod shared;
 
@@ -20,7 +22,7 @@ pub use error::Error;
 pub use settings::{AgentProgram, DEFAULT_TRIGGER_LABEL, Settings};
 
 use self::{
-    handler::{labeled::Labeled, reported::Reported},
+    handler::{follow_up::FollowUps, replayed::Replayed, reported::Reported, verdict::Verdicts},
     shared::Shared,
 };
 
@@ -28,7 +30,7 @@ use self::{
 const MAX_FAILURES: u32 = 5;
 /// A small number would let delayed retries block everything.
 const MAX_ACK_PENDING: i64 = 1_000;
-/// Reports of forge's that are handled at one time.
+/// Reports of forge's that are handled at one time; and verdicts that ask for no work.
 const EFFECT_PERMITS: usize = 4;
 
 /// The builder, ready to run.
@@ -36,6 +38,8 @@ pub struct App {
     shared: Arc<Shared>,
     jobs: ConsumerSettings,
     effects: ConsumerSettings,
+    verdicts: ConsumerSettings,
+    follow_ups: ConsumerSettings,
 }
 
 impl App {
@@ -73,9 +77,16 @@ impl App {
                 .to_vec(),
             EFFECT_PERMITS,
         );
-        ensure_consumer(&bus, &jobs).await?;
-        ensure_consumer(&bus, &effects).await?;
-        Ok(Self { shared: Arc::new(Shared::new(settings, bus)?), jobs, effects })
+        // Two of them on the same verdicts: no draft is to wait for the end of a model's work.
+        let judged = || vec![subject::event_filter(Service::Verifier, "verdict")];
+        let verdicts = consumer("builder-verdicts", stream::EVENTS.name, judged(), EFFECT_PERMITS);
+        let follow_ups =
+            consumer("builder-follow-ups", stream::EVENTS.name, judged(), settings.worker_count);
+        for consumer in [&jobs, &effects, &verdicts, &follow_ups] {
+            ensure_consumer(&bus, consumer).await?;
+        }
+        let shared = Arc::new(Shared::new(settings, bus)?);
+        Ok(Self { shared, jobs, effects, verdicts, follow_ups })
     }
 
     /// Works until `shutdown`, and returns once everything in hand is finished or handed back.
@@ -84,16 +95,25 @@ impl App {
     /// When a loop can't go on.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
         let bus = self.shared.bus.clone();
-        let labeled = Arc::new(Labeled::new(Arc::clone(&self.shared)));
-        let reported = Arc::new(Reported::new(self.shared));
-        let jobs = consume(bus.clone(), self.jobs, labeled, shutdown.clone());
-        let effects = consume(bus, self.effects, reported, shutdown.clone());
-        // One loop without the other would leave jobs without an end: both stop together.
+        let replayed = Arc::new(Replayed::new(&self.shared));
+        let reported = Arc::new(Reported::new(Arc::clone(&self.shared)));
+        let verdicts = Arc::new(Verdicts::new(Arc::clone(&self.shared)));
+        let follow_ups = Arc::new(FollowUps::new(self.shared));
+        let jobs = consume(bus.clone(), self.jobs, replayed, shutdown.clone());
+        let effects = consume(bus.clone(), self.effects, reported, shutdown.clone());
+        let verdicts = consume(bus.clone(), self.verdicts, verdicts, shutdown.clone());
+        let follow_ups = consume(bus, self.follow_ups, follow_ups, shutdown.clone());
+        // One loop without the others would leave jobs without an end: all stop together.
         let jobs = Box::pin(until_end(jobs, shutdown.clone()));
-        let effects = Box::pin(until_end(effects, shutdown));
-        let (jobs, effects) = tokio::join!(jobs, effects);
+        let effects = Box::pin(until_end(effects, shutdown.clone()));
+        let verdicts = Box::pin(until_end(verdicts, shutdown.clone()));
+        let follow_ups = Box::pin(until_end(follow_ups, shutdown));
+        let (jobs, effects, verdicts, follow_ups) =
+            tokio::join!(jobs, effects, verdicts, follow_ups);
         jobs?;
-        Ok(effects?)
+        effects?;
+        verdicts?;
+        Ok(follow_ups?)
     }
 }
 

@@ -1,6 +1,6 @@
 //! One job's names: what it is about, and what its events, effects and journal are called.
 
-use booty_events::{DeliveryId, EffectId, IssueNumber, JobId, RepoName};
+use booty_events::{CommitSha, DeliveryId, EffectId, IssueNumber, JobId, RepoName};
 use booty_github::{Scope, object::PullRequest};
 
 /// What a delivery asks for.
@@ -16,6 +16,24 @@ pub(crate) struct Order {
     pub(crate) attempt: u32,
     /// The replay that made the attempt; 0 for none.
     pub(crate) replay_of: u64,
+    /// What the attempt goes back to; `None` for one that is to open a pull request.
+    pub(crate) follow_up: Option<FollowUp>,
+}
+
+/// A verdict against a pull request of the job's own.
+#[derive(Debug, Clone)]
+pub(crate) struct FollowUp {
+    /// The verifier's job.
+    pub(crate) verdict: String,
+    pub(crate) pull_request: u64,
+    pub(crate) branch: String,
+    /// The commit that was judged; the follow-up's own comes on top of it.
+    pub(crate) head: CommitSha,
+    /// What the verifier found; from outside as far as trust goes.
+    pub(crate) findings: String,
+    /// The how manieth it is, counted from 1, of how many.
+    pub(crate) number: u32,
+    pub(crate) of: u32,
 }
 
 impl Order {
@@ -90,6 +108,7 @@ mod tests {
             issue,
             attempt: 1,
             replay_of: 0,
+            follow_up: None,
         };
         let second = Order { attempt: 2, ..first.clone() };
         assert_eq!((first.run().as_str(), second.run().as_str()), ("7-d", "7-d-a2"));
@@ -109,6 +128,7 @@ mod tests {
             issue,
             attempt: 1,
             replay_of: 0,
+            follow_up: None,
         };
         for (repo, expected) in [
             (serde_json::json!({ "full_name": "Octo/calc" }), true),

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use booty_events::{
     label,
-    v1::{Effect, IssueOutcome, effect::Write},
+    v1::{Comment, Effect, IssueOutcome, effect::Write},
 };
 use booty_policy::{Redact, Untrusted, markdown, redact};
 use chrono::{DateTime, Utc};
@@ -13,8 +13,15 @@ use crate::order::Order;
 
 /// The slot of the effect that opens a pull request.
 pub(crate) const SLOT_OPEN: &str = "open_pr";
+/// The slot of the effect that puts one more commit on its branch.
+pub(crate) const SLOT_UPDATE: &str = "update_pr";
 /// The slot of the effect that says another outcome.
 pub(crate) const SLOT_OUTCOME: &str = "outcome";
+
+/// The slot of the effect that says that there will be no further follow-up.
+const SLOT_USED_UP: &str = "follow_ups_used";
+/// The slot of the effect that says on a pull request that it is left alone.
+const SLOT_LEFT: &str = "left_alone";
 
 /// Characters of one piece of outside text in a comment.
 const MAX_QUOTED_CHARS: usize = 4_000;
@@ -59,13 +66,23 @@ impl Ending {
             // Cannot fail: a String takes everything.
             let _ = write!(comment, "\n\n{}", markdown::code_block(&clean, MAX_QUOTED_CHARS));
         }
-        let _ = write!(
-            comment,
-            "\n\nNothing was pushed. To try again, take the trigger label off this issue and set it \
-             again.\n\n{footer}"
-        );
-        let outcome =
-            IssueOutcome { issue: order.issue.get(), label: self.label.to_owned(), comment };
+        let (label, next) = match &order.follow_up {
+            None => (
+                self.label,
+                "To try again, take the trigger label off this issue and set it again.".to_owned(),
+            ),
+            // There is a change, and it is not good: that is a person's to decide.
+            Some(follow_up) => (
+                label::NEEDS_HUMAN,
+                format!(
+                    "#{} stays as it is: the verifier did not accept it, and this was follow-up {} \
+                     of {}.",
+                    follow_up.pull_request, follow_up.number, follow_up.of
+                ),
+            ),
+        };
+        let _ = write!(comment, "\n\nNothing was pushed. {next}\n\n{footer}");
+        let outcome = IssueOutcome { issue: order.issue.get(), label: label.to_owned(), comment };
         effect(order, SLOT_OUTCOME, Write::IssueOutcome(outcome), now)
     }
 }
@@ -103,6 +120,57 @@ pub(crate) fn not_opened(order: &Order, failed: &Effect, why: &str) -> Effect {
         write: Some(Write::IssueOutcome(outcome)),
         ..failed.clone()
     }
+}
+
+/// What is said when the commit for a pull request could not be made. It depends on the report alone.
+pub(crate) fn not_updated(order: &Order, failed: &Effect, pull_request: u64, why: &str) -> Effect {
+    let why = Untrusted::new(redact(why, Redact::default()));
+    let comment = format!(
+        "I have a further change for #{pull_request}, but it could not be pushed, and I need a \
+         person:\n\n{}\n\n{}",
+        markdown::code_block(&why, MAX_QUOTED_CHARS),
+        signature(order),
+    );
+    let outcome =
+        IssueOutcome { issue: order.issue.get(), label: label::NEEDS_HUMAN.to_owned(), comment };
+    Effect {
+        id: order.effect_id(SLOT_OUTCOME).to_string(),
+        slot: order.slot(SLOT_OUTCOME),
+        write: Some(Write::IssueOutcome(outcome)),
+        ..failed.clone()
+    }
+}
+
+/// What is said on a pull request that moved on while a further change for it was made.
+pub(crate) fn left_alone(order: &Order, skipped: &Effect, pull_request: u64) -> Effect {
+    let body = format!(
+        "I had a further change for this, but the pull request is not where it was when I began. I \
+         leave it alone.\n\n{}",
+        signature(order),
+    );
+    Effect {
+        id: order.effect_id(SLOT_LEFT).to_string(),
+        slot: order.slot(SLOT_LEFT),
+        write: Some(Write::Comment(Comment { issue: pull_request, body })),
+        ..skipped.clone()
+    }
+}
+
+/// What is said when a pull request is not accepted and was gone back to as often as is allowed.
+pub(crate) fn used_up(order: &Order, pull_request: u64, of: u32, now: DateTime<Utc>) -> Effect {
+    let tried = match of {
+        0 => "I make no follow-ups".to_owned(),
+        1 => "my one follow-up is used up".to_owned(),
+        of => format!("my {of} follow-ups are used up"),
+    };
+    let comment = format!(
+        "I need a person: the verifier does not accept #{pull_request}, and {tried}. It stays as it \
+         is; its check says what is wrong.\n\n{}",
+        signature(order),
+    );
+    let outcome =
+        IssueOutcome { issue: order.issue.get(), label: label::NEEDS_HUMAN.to_owned(), comment };
+    effect(order, SLOT_USED_UP, Write::IssueOutcome(outcome), now)
 }
 
 /// The last line of whatever Booty writes: job and trace.

@@ -46,6 +46,8 @@ pub struct Settings {
     pub model_base_url: Option<String>,
     /// `BUILDER_ROUNDS`; a repository's `.booty.yml` can lower it.
     pub rounds: u32,
+    /// `BUILDER_FOLLOW_UPS`: how often a pull request is gone back to after a verdict against it.
+    pub follow_ups: u32,
     /// How long a job may be worked on altogether.
     pub job_time: Duration,
     /// `BOOTY_SANDBOX`, `BOOTY_SANDBOX_RO`
@@ -96,6 +98,7 @@ impl Settings {
             model_api_key: env.secret("MODEL_API_KEY"),
             model_base_url: env.optional("MODEL_BASE_URL"),
             rounds: u32::try_from(env.number_or("BUILDER_ROUNDS", 3, 1..=10)).unwrap_or(3),
+            follow_ups: u32::try_from(env.number_or("BUILDER_FOLLOW_UPS", 2, 0..=10)).unwrap_or(2),
             job_time: DEFAULT_JOB_TIME,
             sandbox: sandbox(env),
             data_dir: common::data_dir(env),
@@ -165,6 +168,7 @@ mod tests {
             ("MAX_EVENT_AGE", "8d"),
             ("ALLOWED_REPOS", "octo"),
             ("BUILDER_ROUNDS", "0"),
+            ("BUILDER_FOLLOW_UPS", "11"),
             ("BOOTY_SANDBOX_RO", "/opt/x:relative"),
             ("MODEL", "skynet:t800"),
         ]);
@@ -174,6 +178,7 @@ mod tests {
             "ALLOWED_REPOS",
             "MODEL",
             "BUILDER_ROUNDS",
+            "BUILDER_FOLLOW_UPS",
             "BOOTY_SANDBOX_RO",
         ];
         assert_eq!(problems, expected);

@@ -3,12 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use booty_bus::{Bucket, Bus};
-use booty_events::{Service, bucket, v1::Event};
-use booty_github::{Client, ClientSettings, TokenSource};
+use booty_events::{RepoName, Service, bucket, v1::Event};
+use booty_github::{Client, ClientSettings, Scope, TokenSource};
 use booty_service::{JobStore, Outbox};
 pub(crate) use booty_service::{Pause, chain};
 use booty_workspace::{WorkspaceSettings, Workspaces};
 use chrono::{DateTime, Utc};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio_util::sync::CancellationToken;
 
 use crate::{Error, Settings, order::Order};
 
@@ -23,10 +25,14 @@ pub(crate) struct Shared {
     pub(crate) jobs: JobStore,
     pub(crate) bodies: Bucket,
     pub(crate) claims: Bucket,
+    /// What forge remembers; only forge writes there.
+    pub(crate) effects: Bucket,
     github: Client,
     /// The same tokens as they are, for fetching with Git.
     pub(crate) tokens: Arc<dyn TokenSource>,
     pub(crate) workspaces: Workspaces,
+    /// One for each job that may be worked on at one time, whatever brought it.
+    places: Semaphore,
     pub(crate) now: fn() -> DateTime<Utc>,
     pub(crate) salt: fn() -> [u8; 16],
 }
@@ -40,6 +46,7 @@ impl Shared {
             jobs: JobStore::new(&bus),
             bodies: bus.bucket(&bucket::BODIES),
             claims: bus.bucket(&bucket::LEASES),
+            effects: bus.bucket(&bucket::EFFECTS),
             github: Client::new(client, Arc::clone(&tokens))?,
             tokens,
             workspaces: Workspaces::open(WorkspaceSettings {
@@ -47,6 +54,7 @@ impl Shared {
                 limits: booty_workspace::TreeLimits::default(),
                 fetch_timeout: FETCH_TIMEOUT,
             })?,
+            places: Semaphore::new(settings.worker_count),
             now: Utc::now,
             salt: rand::random,
             settings,
@@ -54,9 +62,28 @@ impl Shared {
         })
     }
 
+    /// Waits for a place to work on a job.
+    pub(crate) async fn place(
+        &self,
+        stop: &CancellationToken,
+    ) -> Result<SemaphorePermit<'_>, Pause> {
+        tokio::select! {
+            place = self.places.acquire() => {
+                place.map_err(|_| Pause::away("there are no places any more"))
+            }
+            () = stop.cancelled() => Err(Pause::away("the worker stops")),
+        }
+    }
+
     /// GitHub as the job may read it.
     pub(crate) fn github(&self, order: &Order) -> Client {
         self.github.scoped(order.scope())
+    }
+
+    /// GitHub as a repository's readers may read it.
+    pub(crate) fn github_of(&self, repository: &RepoName) -> Client {
+        let repository = Some(repository.clone());
+        self.github.scoped(Scope { installation: None, repository })
     }
 
     /// Says a fact about a job. `step` makes it one fact however often it is said.

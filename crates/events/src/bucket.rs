@@ -74,6 +74,11 @@ pub fn effect_key(effect: &EffectId) -> String {
     effect.to_string()
 }
 
+/// Key of what forge knows of an object that it made (an issue or a pull request), in [`EFFECTS`].
+pub fn object_key(repo: &RepoName, number: u64) -> String {
+    format!("object.{}.{number}", repo.token())
+}
+
 /// Key of the one active job that an issue may have, in [`LEASES`].
 pub fn issue_claim_key(repo: &RepoName, issue: IssueNumber) -> String {
     format!("issue.{}.{issue}", repo.token())

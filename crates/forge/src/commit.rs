@@ -1,7 +1,7 @@
 //! A commit through the Git Data API, with no clone and no push.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use booty_events::v1::{FileChange, FileMode, OpenPullRequest};
+use booty_events::v1::{FileChange, FileMode};
 use booty_github::{
     Endpoint,
     object::{GitCommit, Sha},
@@ -16,19 +16,24 @@ const LARGEST_INLINE_BYTES: usize = 512 * 1024;
 /// The step's name in the record.
 const STEP: &str = "commit";
 
-/// Makes the commit and answers its sha. All of it can be done again without harm: trees and blobs
+/// Makes the commit on top of `base_sha` and answers its sha. All of it can be done again without harm: trees and blobs
 /// are named by their content, and a commit that no branch has is not seen by anybody.
-pub(crate) async fn make(work: &mut Work<'_>, write: &OpenPullRequest) -> Result<String, Stop> {
+pub(crate) async fn make(
+    work: &mut Work<'_>,
+    base_sha: &str,
+    message: &str,
+    changes: &[FileChange],
+) -> Result<String, Stop> {
     if let Some(sha) = work.record.step(STEP) {
         return Ok(sha.to_owned());
     }
-    let base = work.github.get_git_commit(&work.repo, &write.base_sha).await;
+    let base = work.github.get_git_commit(&work.repo, base_sha).await;
     let Some(base) = work.read(base).await? else {
-        let why = format!("base commit {} is not in {}", write.base_sha, work.repo);
+        let why = format!("base commit {base_sha} is not in {}", work.repo);
         return Err(Stop::failed("base_gone", why));
     };
-    let mut entries = Vec::with_capacity(write.changes.len());
-    for change in &write.changes {
+    let mut entries = Vec::with_capacity(changes.len());
+    for change in changes {
         entries.push(entry(work, change).await?);
     }
     let body = json!({ "base_tree": base.tree.sha, "tree": entries });
@@ -36,7 +41,7 @@ pub(crate) async fn make(work: &mut Work<'_>, write: &OpenPullRequest) -> Result
     if tree.sha == base.tree.sha {
         return Err(Stop::failed("no_change", "the change leaves the tree as it is"));
     }
-    let message = work.core.markers.sign_off(&write.commit_message, &work.repo, &work.id);
+    let message = work.core.markers.sign_off(message, &work.repo, &work.id);
     // Neither author nor committer: GitHub takes the token's user, and signs an App's commits.
     let body = json!({ "message": message, "tree": tree.sha, "parents": [base.sha] });
     let commit: GitCommit = post(work, "commits", &body).await?;

@@ -64,7 +64,7 @@ impl Records {
         repo: &RepoName,
         number: u64,
     ) -> Result<Record, RecordError> {
-        self.load(format!("object.{}.{number}", repo.token())).await
+        self.load(bucket::object_key(repo, number)).await
     }
 
     /// The record of an issue's label state.

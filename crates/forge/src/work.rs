@@ -109,6 +109,7 @@ fn issue_of(effect: &Effect) -> Option<u64> {
         Content::CreateIssue(_) => None,
         Content::CheckRun(write) => Some(write.pull_request).filter(|n| *n != 0),
         Content::MarkReady(write) => Some(write.issue).filter(|n| *n != 0),
+        Content::UpdatePullRequest(write) => Some(write.issue),
     }
 }
 

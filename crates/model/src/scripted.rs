@@ -15,6 +15,9 @@
 //! The first scenario that matches is taken. Its turn is the number of answers that the conversation
 //! already holds, so the model remembers nothing and a resumed job goes on where it stopped. A file
 //! that ends in `.json` is read as JSON, anything else as YAML.
+//!
+//! A conversation that follows up a verdict begins with the same task, what the verifier found, and the
+//! words `follow-up 1 of 2`: a scenario that matches those comes before the task's own.
 
 use std::{
     fs::OpenOptions,

@@ -107,6 +107,7 @@ pub fn effect_kind(effect: &Effect) -> &'static str {
         Some(Write::CreateIssue(_)) => "create_issue",
         Some(Write::CheckRun(_)) => "check_run",
         Some(Write::MarkReady(_)) => "mark_ready",
+        Some(Write::UpdatePullRequest(_)) => "update_pull_request",
         None => "none",
     }
 }

@@ -173,6 +173,12 @@ pub const VARIABLES: &[Variable] = &[
         BUILDER,
         "How often the model may try to make the tests pass. 1 to 10.",
     ),
+    variable(
+        "BUILDER_FOLLOW_UPS",
+        "2",
+        BUILDER,
+        "How often Booty goes back to a pull request of its own that the verifier does not accept. 0 to 10.",
+    ),
     secret(
         "GITHUB_READ_TOKEN",
         READERS,

@@ -71,6 +71,19 @@ pub(crate) struct Task {
     pub(crate) body: String,
     /// What fences text from outside in prompts; nobody outside can know it.
     pub(crate) nonce: String,
+    /// What was wrong with an earlier change for the task, which the tree holds.
+    #[serde(default)]
+    pub(crate) follow_up: Option<NotAccepted>,
+}
+
+/// A verdict against a change.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct NotAccepted {
+    /// The how manieth time the change is gone back to, counted from 1, of how many.
+    pub(crate) number: u32,
+    pub(crate) of: u32,
+    /// What the verifier found; from outside as far as trust goes.
+    pub(crate) findings: String,
 }
 
 /// The repository's own commands, from `.booty.yml` or detected.

@@ -104,21 +104,11 @@ impl Labeled {
         };
         // A job that was never accepted owes nobody an outcome: its sender is not known.
         let Some(known) = known else { return claim::release(shared, &order).await };
-        order.attempt = known.attempt.max(1);
-        let said = if is_over(&known) {
-            job::say_end_again(shared, &order, delivery).await
-        } else {
-            job::give_up(shared, &order, delivery, why).await
-        };
-        match said {
-            // What was said and written of a job that is over stays.
-            Err(Pause::Failed { why }) if is_over(&known) => {
-                tracing::error!(event = "outcome_not_said", why);
-                claim::release(shared, &order).await
-            }
-            Err(Pause::Failed { why }) => job::give_up_without_journal(shared, &order, &why).await,
-            said => said,
+        if !known.verdict.is_empty() {
+            return Ok(());
         }
+        order.attempt = known.attempt.max(1);
+        job::give_up_for_good(shared, &order, delivery, is_over(&known), why).await
     }
 
     async fn follow(
@@ -175,6 +165,8 @@ impl Labeled {
                 order.attempt = job.attempt.max(1);
                 return Ok(Way::Over(order));
             }
+            // By now the job goes back to the pull request that this delivery has led to.
+            Some(job) if !job.verdict.is_empty() => return Ok(Way::No(No("job_active"))),
             // It was accepted before: what it needs by now is in its journal.
             Some(job) => {
                 order.attempt = job.attempt.max(1);
@@ -324,7 +316,7 @@ fn is_another_replay(delivery: &Delivery, job: &Job) -> bool {
     delivery.replay_of.is_some_and(|replay| replay != job.replay_of)
 }
 
-fn is_over(job: &Job) -> bool {
+pub(super) fn is_over(job: &Job) -> bool {
     matches!(job.state(), JobState::Completed | JobState::Failed)
 }
 
@@ -362,6 +354,7 @@ fn order(delivery: &Delivery, payload: &Payload) -> Option<Order> {
         issue: payload.issue,
         attempt: 1,
         replay_of: delivery.replay_of.unwrap_or(0),
+        follow_up: None,
     })
 }
 

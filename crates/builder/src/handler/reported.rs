@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use booty_bus::{Delivery, Handler, Verdict};
 use booty_events::{
-    IssueNumber, JobId, Lane, Message as _, Service, stream,
+    Lane, Message as _, Service,
     v1::{Effect, Event, Job, JobState, effect::Write},
 };
 
@@ -13,7 +13,9 @@ use crate::{
     claim,
     job::unless_away,
     order::Order,
-    outcome,
+    ours,
+    outcome::{self, SLOT_OPEN, SLOT_UPDATE},
+    promotion,
     shared::{Pause, Shared},
 };
 
@@ -59,6 +61,10 @@ impl Reported {
             Err(reason) => return Ok(Some(reason)),
         };
         let order = &subject.order;
+        if let Some(Write::MarkReady(asked)) = &subject.effect.write {
+            promotion::reported(&self.shared, order, asked, event).await?;
+            return Ok(None);
+        }
         let Some(job) = self.shared.jobs.get(&order.job).await? else {
             return Ok(Some("unknown_job"));
         };
@@ -66,7 +72,7 @@ impl Reported {
             return Ok(Some("earlier_run"));
         }
         self.say(&subject, event).await?;
-        self.set_state(order, event).await?;
+        self.set_state(&subject, event).await?;
         claim::release(&self.shared, order).await?;
         Ok(None)
     }
@@ -80,11 +86,14 @@ impl Reported {
             Err(pause) => return unless_away(Err::<(), _>(pause)),
         };
         let order = &subject.order;
+        if let Some(Write::MarkReady(asked)) = &subject.effect.write {
+            return unless_away(promotion::reported(&self.shared, order, asked, event).await);
+        }
         match self.shared.jobs.get(&order.job).await {
             Ok(Some(job)) if job.attempt.max(1) != order.attempt => return Ok(()),
             Ok(_) => {
                 unless_away(self.say(&subject, event).await)?;
-                unless_away(self.set_state(order, event).await)?;
+                unless_away(self.set_state(&subject, event).await)?;
             }
             Err(error) => unless_away(Err::<(), _>(error))?,
         }
@@ -93,17 +102,21 @@ impl Reported {
 
     /// Whose effect the report is about; a word when it is no end of a job of ours.
     async fn subject(&self, event: &Event) -> Result<Result<Subject, &'static str>, Pause> {
-        let Some(effect) = self.effect(&event.effect_id).await? else {
+        let Some(effect) = ours::effect(&self.shared, &event.effect_id).await? else {
             return Ok(Err("unknown_effect"));
         };
         if effect.requested_by != Service::Builder.as_str() {
             return Ok(Err("not_ours"));
         }
-        let Some(Write::OpenPullRequest(wanted)) = &effect.write else {
+        let order = match &effect.write {
+            Some(Write::OpenPullRequest(wanted)) => ours::order(&effect, wanted.issue, SLOT_OPEN),
+            Some(Write::UpdatePullRequest(wanted)) => {
+                ours::order(&effect, wanted.issue, SLOT_UPDATE)
+            }
+            Some(Write::MarkReady(wanted)) => promotion::order(&effect, wanted),
             // Its job was over when it was asked for.
-            return Ok(Err("not_an_end"));
+            _ => return Ok(Err("not_an_end")),
         };
-        let order = order(&effect, wanted.issue);
         Ok(order.map(|order| Subject { order, effect }).ok_or("unknown_job"))
     }
 
@@ -114,7 +127,10 @@ impl Reported {
                 let said = Event {
                     number: event.number,
                     url: event.url.clone(),
-                    detail: format!("opened #{}", event.number),
+                    detail: match subject.updated() {
+                        None => format!("opened #{}", event.number),
+                        Some(number) => format!("put a commit on #{number}"),
+                    },
                     ..Event::default()
                 };
                 self.shared.say(order, "job_completed", "completed", said).await
@@ -122,16 +138,25 @@ impl Reported {
             "failed" => {
                 // The issue still hears of an outcome.
                 let why = why(event);
-                let outcome = outcome::not_opened(order, &subject.effect, why);
+                let outcome = match subject.updated() {
+                    None => outcome::not_opened(order, &subject.effect, why),
+                    Some(number) => outcome::not_updated(order, &subject.effect, number, why),
+                };
                 self.shared.outbox.effect(Lane::Outcome, &outcome, None).await?;
                 let said = Event {
-                    reason: "not_opened".to_owned(),
+                    reason: subject.not_done().to_owned(),
                     detail: why.to_owned(),
                     ..Event::default()
                 };
                 self.shared.say(order, "job_failed", "failed", said).await
             }
             unwritten => {
+                if unwritten == "skipped"
+                    && let Some(number) = subject.updated()
+                {
+                    let comment = outcome::left_alone(order, &subject.effect, number);
+                    self.shared.outbox.effect(Lane::Outcome, &comment, None).await?;
+                }
                 let said = Event {
                     reason: unwritten.to_owned(),
                     detail: "forge wrote nothing".to_owned(),
@@ -142,19 +167,19 @@ impl Reported {
         }
     }
 
-    async fn set_state(&self, order: &Order, event: &Event) -> Result<(), Pause> {
+    async fn set_state(&self, subject: &Subject, event: &Event) -> Result<(), Pause> {
         let set = |job: &mut Job| match event.name.as_str() {
             "applied" => {
                 job.state = JobState::Completed.into();
-                "opened".clone_into(&mut job.step);
+                subject.done().clone_into(&mut job.step);
                 job.reason.clear();
                 job.pull_request = event.number;
                 job.url.clone_from(&event.url);
             }
             "failed" => {
                 job.state = JobState::Failed.into();
-                "not_opened".clone_into(&mut job.step);
-                job.reason = format!("the pull request could not be opened: {}", why(event));
+                subject.not_done().clone_into(&mut job.step);
+                job.reason = format!("the pull request could not be written: {}", why(event));
             }
             unwritten => {
                 job.state = JobState::Completed.into();
@@ -162,16 +187,8 @@ impl Reported {
                 job.reason.clear();
             }
         };
-        self.shared.jobs.update(&order.job, set).await?;
+        self.shared.jobs.update(&subject.order.job, set).await?;
         Ok(())
-    }
-
-    /// The effect that a report is about. Ids are hexadecimal digits, so none can widen the filter.
-    async fn effect(&self, id: &str) -> Result<Option<Effect>, Pause> {
-        let Ok(id) = id.parse::<booty_events::EffectId>() else { return Ok(None) };
-        let filter = format!("booty.effect.*.*.{id}");
-        let stored = self.shared.bus.last_message(stream::EFFECTS.name, &filter).await?;
-        Ok(stored.and_then(|stored| Effect::decode(stored.payload).ok()))
     }
 }
 
@@ -181,23 +198,22 @@ struct Subject {
     effect: Effect,
 }
 
-/// The order that asked for the effect. Its attempt is the one whose slot gives the effect's id.
-fn order(effect: &Effect, issue: u64) -> Option<Order> {
-    let job: JobId = effect.cause.parse().ok()?;
-    let attempt = match effect.slot.split_once('#') {
-        Some((_, attempt)) => attempt.parse().ok()?,
-        None => 1,
-    };
-    let order = Order {
-        delivery: job.delivery()?,
-        job,
-        repository: effect.repository.parse().ok()?,
-        installation: effect.installation,
-        issue: IssueNumber::new(issue)?,
-        attempt,
-        replay_of: 0,
-    };
-    (order.effect_id(outcome::SLOT_OPEN).as_str() == effect.id).then_some(order)
+impl Subject {
+    /// The pull request that was to get one more commit; `None` when one was to be opened.
+    fn updated(&self) -> Option<u64> {
+        match &self.effect.write {
+            Some(Write::UpdatePullRequest(wanted)) => Some(wanted.pull_request),
+            _ => None,
+        }
+    }
+
+    fn done(&self) -> &'static str {
+        if self.updated().is_some() { "updated" } else { "opened" }
+    }
+
+    fn not_done(&self) -> &'static str {
+        if self.updated().is_some() { "not_updated" } else { "not_opened" }
+    }
 }
 
 fn why(event: &Event) -> &str {

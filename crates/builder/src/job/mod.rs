@@ -28,9 +28,9 @@ use self::{
     workplace::{Workplace, mentions},
 };
 use crate::{
-    agent::protocol::{AgentEnd, Report, Task},
+    agent::protocol::{AgentEnd, NotAccepted, Report, Task},
     claim,
-    order::{Order, is_pull_for},
+    order::{FollowUp, Order, is_pull_for},
     outcome::{self, Ending},
     shared::{Pause, Shared},
 };
@@ -65,6 +65,7 @@ pub(crate) async fn run(shared: &Shared, order: &Order, delivery: &Delivery) -> 
     let end = match journal.end()? {
         Some(end) => end,
         None => {
+            let _place = shared.place(&delivery.stop).await?;
             note_step(shared, order, if journal.len() == 0 { "checkout" } else { "resuming" })
                 .await?;
             let end = tokio::select! {
@@ -79,7 +80,7 @@ pub(crate) async fn run(shared: &Shared, order: &Order, delivery: &Delivery) -> 
 }
 
 /// Ends a job that failed too often, unless its end is in the journal already.
-pub(crate) async fn give_up(
+async fn give_up(
     shared: &Shared,
     order: &Order,
     delivery: &Delivery,
@@ -98,6 +99,31 @@ pub(crate) async fn give_up(
         }
     };
     say_end(shared, order, delivery, &end).await
+}
+
+/// What a message that failed too often leaves of its job: an outcome, as far as one can be said. An
+/// error only when something is away: what can never work must not be tried for ever.
+pub(crate) async fn give_up_for_good(
+    shared: &Shared,
+    order: &Order,
+    delivery: &Delivery,
+    is_over: bool,
+    why: &str,
+) -> Result<(), Pause> {
+    let said = if is_over {
+        say_end_again(shared, order, delivery).await
+    } else {
+        give_up(shared, order, delivery, why).await
+    };
+    match said {
+        // What was said and written of a job that is over stays.
+        Err(Pause::Failed { why }) if is_over => {
+            tracing::error!(event = "outcome_not_said", why);
+            claim::release(shared, order).await
+        }
+        Err(Pause::Failed { why }) => give_up_without_journal(shared, order, &why).await,
+        said => said,
+    }
 }
 
 /// Says the end of a job whose state says already that it is over: a worker that was killed between
@@ -156,7 +182,11 @@ pub(crate) fn unless_away<T, E: Into<Pause>>(result: Result<T, E>) -> Result<(),
 
 /// Says in the job's state what it is doing; a job that is over stays as it is.
 pub(crate) async fn note_step(shared: &Shared, order: &Order, step: &str) -> Result<(), Pause> {
-    let (attempt, step) = (order.attempt, step.to_owned());
+    let attempt = order.attempt;
+    let step = match &order.follow_up {
+        None => step.to_owned(),
+        Some(FollowUp { number, of, .. }) => format!("follow-up {number} of {of}: {step}"),
+    };
     shared
         .jobs
         .update(&order.job, |job| {
@@ -214,16 +244,39 @@ async fn base(
     if let Some(known) = journal.base() {
         return Ok(known);
     }
-    let github = &shared.github(order);
-    let gone = |what: &str| {
-        let sentence = format!("I can't go on: the {what} is gone.");
-        Stop::End(Ending::needs_human("gone", sentence))
+    let issue = shared
+        .github(order)
+        .get_issue(&order.repository, order.issue.get())
+        .await
+        .map_err(Pause::from)?;
+    let issue = issue.ok_or_else(|| gone("issue"))?;
+    let base = BaseChosen {
+        title: issue.title,
+        body: issue.body.unwrap_or_default(),
+        salt: (shared.salt)().to_vec().into(),
+        ..match &order.follow_up {
+            None => newest(shared, order, stop).await?,
+            Some(follow_up) => BaseChosen {
+                branch: follow_up.branch.clone(),
+                sha: follow_up.head.to_string(),
+                findings: follow_up.findings.clone(),
+                ..BaseChosen::default()
+            },
+        }
     };
+    journal.append_base(base.clone(), (shared.now)()).await?;
+    Ok(base)
+}
+
+/// The target branch's newest commit, and who else works on the issue.
+async fn newest(
+    shared: &Shared,
+    order: &Order,
+    stop: &CancellationToken,
+) -> Result<BaseChosen, Stop> {
+    let github = &shared.github(order);
     let repository = github.get_repository(&order.repository).await.map_err(Pause::from)?;
     let repository = repository.ok_or_else(|| gone("repository"))?;
-    let issue =
-        github.get_issue(&order.repository, order.issue.get()).await.map_err(Pause::from)?;
-    let issue = issue.ok_or_else(|| gone("issue"))?;
     let pulls = github.list_pulls(&order.repository, None, "open").await.map_err(Pause::from)?;
     let mentioned_by = pulls
         .iter()
@@ -237,17 +290,14 @@ async fn base(
     let branch = shared.settings.target_branch.clone().unwrap_or(repository.default_branch);
     let checkout =
         workplace::check_out(shared, order, &Want::Branch(branch.clone()), "", stop).await?;
-    let base = BaseChosen {
-        branch,
-        sha: checkout.base().to_owned(),
-        title: issue.title,
-        body: issue.body.unwrap_or_default(),
-        salt: (shared.salt)().to_vec().into(),
-        mentioned_by,
-    };
+    let sha = checkout.base().to_owned();
     let _ = checkout.close().await;
-    journal.append_base(base.clone(), (shared.now)()).await?;
-    Ok(base)
+    Ok(BaseChosen { branch, sha, mentioned_by, ..BaseChosen::default() })
+}
+
+fn gone(what: &str) -> Stop {
+    let sentence = format!("I can't go on: the {what} is gone.");
+    Stop::End(Ending::needs_human("gone", sentence))
 }
 
 /// The agent's run, and what comes of it.
@@ -270,6 +320,11 @@ async fn attempt(
         title: base.title.clone(),
         body: base.body.clone(),
         nonce: nonce(order, &base.salt),
+        follow_up: order.follow_up.as_ref().map(|follow_up| NotAccepted {
+            number: follow_up.number,
+            of: follow_up.of,
+            findings: base.findings.clone(),
+        }),
     };
     let start = converse::start(shared, task, place, rounds);
     let report = converse::converse(shared, order, journal, start).await?;
@@ -289,6 +344,7 @@ async fn attempt(
                         base,
                         commands: &place.commands,
                         is_configured: place.is_configured,
+                        promote: place.config.builder.promote,
                         sandbox: match settings.sandbox.backend {
                             Backend::Bwrap { .. } => "bubblewrap, no network",
                             Backend::None => "**none: the operator switched it off**",
@@ -298,7 +354,10 @@ async fn attempt(
                         worked,
                         now,
                     };
-                    return Ok(End::Proposed(proposal::effect(&material, changes)));
+                    return Ok(End::Proposed(match &order.follow_up {
+                        None => proposal::effect(&material, changes),
+                        Some(follow_up) => proposal::update(&material, follow_up, changes),
+                    }));
                 }
                 Err(ending) => ending,
             }

@@ -3,7 +3,8 @@
 use std::{fmt::Write as _, time::Duration};
 
 use booty_events::v1::{
-    BaseChosen, Effect, FileChange, FileMode, IssueOutcome, OpenPullRequest, effect::Write,
+    BaseChosen, Effect, FileChange, FileMode, IssueOutcome, OpenPullRequest, UpdatePullRequest,
+    effect::Write,
 };
 use booty_policy::{
     Change as PolicyChange, ChangedPath, DiffLimits, Protected, Redact, Untrusted, check_change,
@@ -14,8 +15,8 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     agent::protocol::{Commands, Report},
-    order::Order,
-    outcome::{self, Ending, SLOT_OPEN},
+    order::{FollowUp, Order},
+    outcome::{self, Ending, SLOT_OPEN, SLOT_UPDATE},
 };
 
 /// GitHub takes 256 characters of a title.
@@ -31,6 +32,8 @@ pub(crate) struct Material<'a> {
     pub(crate) base: &'a BaseChosen,
     pub(crate) commands: &'a Commands,
     pub(crate) is_configured: bool,
+    /// Whether the draft may end by itself.
+    pub(crate) promote: bool,
     /// What isolated the commands.
     pub(crate) sandbox: &'a str,
     pub(crate) report: &'a Report,
@@ -71,12 +74,8 @@ pub(crate) fn effect(material: &Material<'_>, changes: ChangeSet) -> Effect {
     let Material { order, base, report, rounds, .. } = material;
     let issue = order.issue.get();
     let title = title(&base.title, issue);
-    let paths: Vec<String> = changes
-        .changes
-        .iter()
-        .map(|change| String::from_utf8_lossy(&change.path).into_owned())
-        .collect();
-    let body = body(material, &paths);
+    let paths = paths(&changes);
+    let body = format!("Fixes #{issue}\n\n{}", report_of(material, &paths));
     let said = format!(
         "Opened #{{number}} as a draft. {} Round {} of {rounds}.\n\n{}",
         tested_in_one_sentence(report),
@@ -99,6 +98,7 @@ pub(crate) fn effect(material: &Material<'_>, changes: ChangeSet) -> Effect {
             label: booty_events::label::OPENED.to_owned(),
             comment: said,
         }),
+        promote: material.promote,
     };
     outcome::effect(order, SLOT_OPEN, Write::OpenPullRequest(write), material.now)
 }
@@ -113,14 +113,40 @@ fn title(of_issue: &str, issue: u64) -> String {
     }
 }
 
-fn body(material: &Material<'_>, paths: &[String]) -> String {
+/// The effect that puts one more commit on the pull request.
+pub(crate) fn update(material: &Material<'_>, follow_up: &FollowUp, changes: ChangeSet) -> Effect {
+    let order = material.order;
+    let issue = order.issue.get();
+    let paths = paths(&changes);
+    let FollowUp { number, of, head, .. } = follow_up;
+    let comment = format!(
+        "Follow-up {number} of {of}: the verifier did not accept {head}, so I went back to it.\n\n{}",
+        report_of(material, &paths)
+    );
+    let title = title(&material.base.title, issue);
+    let write = UpdatePullRequest {
+        pull_request: follow_up.pull_request,
+        issue,
+        branch: follow_up.branch.clone(),
+        head_sha: head.to_string(),
+        commit_message: format!("{title}: follow-up {number}\n\nFor #{issue}"),
+        changes: changes.changes.into_iter().map(file_change).collect(),
+        comment,
+    };
+    outcome::effect(order, SLOT_UPDATE, Write::UpdatePullRequest(write), material.now)
+}
+
+fn paths(changes: &ChangeSet) -> Vec<String> {
+    let shown = |change: &Change| String::from_utf8_lossy(&change.path).into_owned();
+    changes.changes.iter().map(shown).collect()
+}
+
+/// What was done, how it was tested, what it cost.
+fn report_of(material: &Material<'_>, paths: &[String]) -> String {
     let Material { order, base, commands, report, rounds, .. } = material;
     let summary = Untrusted::new(redact(&report.said, Redact::default()));
-    let mut body = format!(
-        "Fixes #{}\n\n## What was done\n\n{}\n\n",
-        order.issue,
-        markdown::inert(&summary, MAX_SUMMARY_CHARS)
-    );
+    let mut body =
+        format!("## What was done\n\n{}\n\n", markdown::inert(&summary, MAX_SUMMARY_CHARS));
     // Writing to a String can't fail.
     let listed: Vec<&str> = paths.iter().take(MAX_LISTED).map(String::as_str).collect();
     let mut list = listed.join("\n");

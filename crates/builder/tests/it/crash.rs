@@ -12,7 +12,7 @@ use crate::{
     world::{PATIENCE, WRONG_THEN_RIGHT, World, opens},
 };
 
-fn start(world: &World) -> Child {
+pub(crate) fn start(world: &World) -> Child {
     let mut command = builder_command();
     command.envs(world.env.iter().map(|(name, value)| (name, value)));
     command.stdout(std::process::Stdio::null());

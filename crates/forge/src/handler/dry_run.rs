@@ -38,6 +38,12 @@ pub(super) fn summary(effect: &Effect) -> String {
         Some(Write::MarkReady(write)) => {
             format!("would end the draft of {repo}#{}", write.pull_request)
         }
+        Some(Write::UpdatePullRequest(write)) => format!(
+            "would put a commit with {} changed files on {} of {repo}#{}",
+            write.changes.len(),
+            write.branch,
+            write.pull_request
+        ),
         None => "would write nothing".to_owned(),
     }
 }
@@ -87,6 +93,13 @@ pub(super) fn attributes(effect: &Effect) -> BTreeMap<String, String> {
             put("version", write.version.to_string());
         }
         Some(Write::MarkReady(write)) => put("head", write.head_sha.clone()),
+        Some(Write::UpdatePullRequest(write)) => {
+            put("branch", write.branch.clone());
+            put("head", write.head_sha.clone());
+            put("commit_message", write.commit_message.clone());
+            put("changes", lines(write.changes.iter().map(change)));
+            put("comment", write.comment.clone());
+        }
         None => {}
     }
     all

@@ -41,14 +41,14 @@ pub(super) async fn apply(work: &mut Work<'_>, write: &MarkReady) -> Result<Appl
     Ok(Applied::Now)
 }
 
-async fn read(work: &mut Work<'_>, number: u64) -> Result<PullRequest, Stop> {
+pub(super) async fn read(work: &mut Work<'_>, number: u64) -> Result<PullRequest, Stop> {
     let pull = work.github.get_pull(&work.repo, number).await;
     let gone = || Stop::failed("not_found", format!("there is no pull request #{number}"));
     work.read(pull).await?.ok_or_else(gone)
 }
 
 /// Written by our account under one of our markers, from a branch of the repository's own.
-fn check_ours(work: &Work<'_>, pull: &PullRequest) -> Result<(), Stop> {
+pub(super) fn check_ours(work: &Work<'_>, pull: &PullRequest) -> Result<(), Stop> {
     let body = pull.body.as_deref().unwrap_or_default();
     let marked = work.core.markers.of_body(body, Kind::PullRequest, &work.repo);
     let is_inside = pull.head.is_in(work.repo.as_str());

@@ -8,6 +8,7 @@ mod issue_outcome;
 mod label_state;
 mod mark_ready;
 mod open_pull_request;
+mod update_pull_request;
 
 use std::sync::Arc;
 
@@ -404,6 +405,9 @@ async fn dispatch(work: &mut Work<'_>) -> Result<Applied, Stop> {
         Some(Write::CreateIssue(write)) => create_issue::apply(work, write).await?,
         Some(Write::CheckRun(write)) => return check_run::apply(work, write).await,
         Some(Write::MarkReady(write)) => return mark_ready::apply(work, write).await,
+        Some(Write::UpdatePullRequest(write)) => {
+            return update_pull_request::apply(work, write).await;
+        }
         None => return Err(Stop::failed("invalid", "there is nothing to write")),
     }
     Ok(Applied::Now)

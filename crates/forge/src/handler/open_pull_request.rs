@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Branches that Booty works on start with this; no effect can name another.
-const BRANCH_PREFIX: &str = "agent/";
+pub(super) const BRANCH_PREFIX: &str = "agent/";
 
 /// GitHub's limit on titles, in characters.
 const LONGEST_TITLE: usize = 256;
@@ -29,7 +29,7 @@ const NO_DRAFTS: &str = "no_drafts";
 
 pub(super) async fn apply(work: &mut Work<'_>, write: &OpenPullRequest) -> Result<(), Stop> {
     check(write)?;
-    let sha = commit::make(work, write).await?;
+    let sha = commit::make(work, &write.base_sha, &write.commit_message, &write.changes).await?;
     let branch = branch::point(work, &write.branch, &sha).await?;
     let made = open(work, write, &branch).await?;
     (work.record.state.number, work.record.state.url) = (made.id, made.url.clone());

@@ -14,4 +14,5 @@ mod paces;
 mod ready;
 mod restarts;
 mod statuses;
+mod updates;
 mod world;

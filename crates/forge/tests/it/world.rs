@@ -218,6 +218,7 @@ impl World {
             draft: true,
             labels: vec!["agent:pr".to_owned()],
             outcome: Some(self.outcome(issue, "booty:opened", "Opened #{number}: {url}")),
+            promote: true,
         };
         self.effect(cause, "open_pr", Write::OpenPullRequest(write))
     }
