@@ -13,6 +13,7 @@ mod merge;
 mod mirror;
 mod overlay;
 mod path;
+mod policy;
 mod proposal;
 mod remote;
 mod remove;

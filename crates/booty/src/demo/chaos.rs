@@ -27,13 +27,14 @@ const BUILDER_POINTS: [(&str, u32); 7] = [
 ];
 /// Up to how long after its point a process is killed.
 const MAX_DELAY_MS: u64 = 120;
+const MAX_JUDGING_MS: u64 = 1_500;
 
 /// Who dies when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Kill {
     victim: &'static str,
-    /// The builder's event after which it dies, and the how many-eth of that name.
-    after: (&'static str, u32),
+    /// The event after which it dies: whose, its name, and the how many-eth of that name.
+    after: (&'static str, &'static str, u32),
     delay: Duration,
 }
 
@@ -48,14 +49,19 @@ impl Chaos {
         let mut kills: Vec<Kill> = ["ingress", "builder", "nats-server"]
             .into_iter()
             .map(|victim| {
-                let after = BUILDER_POINTS[random.random_range(0..BUILDER_POINTS.len())];
+                let (name, nth) = BUILDER_POINTS[random.random_range(0..BUILDER_POINTS.len())];
+                let after = ("builder", name, nth);
                 let delay = Duration::from_millis(random.random_range(0..=MAX_DELAY_MS));
                 Kill { victim, after, delay }
             })
             .collect();
         // Forge has nothing to lose before there is a proposal.
         let delay = Duration::from_millis(random.random_range(0..=MAX_DELAY_MS));
-        kills.push(Kill { victim: "forge", after: ("proposal_made", 1), delay });
+        kills.push(Kill { victim: "forge", after: ("builder", "proposal_made", 1), delay });
+        // A judgement of the demo's pull request takes about two seconds.
+        let delay = Duration::from_millis(random.random_range(0..=MAX_JUDGING_MS));
+        let after = ("verifier", "job_enqueued", 1);
+        kills.push(Kill { victim: "verifier", after, delay });
         Self { kills }
     }
 
@@ -67,7 +73,7 @@ impl Chaos {
         children: &BTreeMap<&'static str, Pid>,
         server: &mut LocalServer,
     ) -> anyhow::Result<()> {
-        let mut seen: BTreeMap<String, u32> = BTreeMap::new();
+        let mut seen: BTreeMap<(String, String), u32> = BTreeMap::new();
         while !self.kills.is_empty() {
             let event = match events.recv().await {
                 Ok(event) => event,
@@ -76,12 +82,9 @@ impl Chaos {
                     anyhow::bail!("the timeline ended before all were killed")
                 }
             };
-            if event.service != "builder" {
-                continue;
-            }
-            let count = seen.entry(event.name.clone()).or_default();
+            let count = seen.entry((event.service.clone(), event.name.clone())).or_default();
             *count += 1;
-            let point = (event.name.as_str(), *count);
+            let point = (event.service.as_str(), event.name.as_str(), *count);
             let (mut due, later): (Vec<_>, Vec<_>) =
                 self.kills.into_iter().partition(|kill| kill.after == point);
             self.kills = later;
@@ -126,6 +129,6 @@ mod tests {
         assert_eq!(Chaos::new(7).kills, Chaos::new(7).kills);
         let mut victims: Vec<_> = Chaos::new(7).kills.iter().map(|kill| kill.victim).collect();
         victims.sort_unstable();
-        assert_eq!(victims, ["builder", "forge", "ingress", "nats-server"]);
+        assert_eq!(victims, ["builder", "forge", "ingress", "nats-server", "verifier"]);
     }
 }

@@ -58,13 +58,13 @@ async fn play(args: &DemoArgs, folder: &std::path::Path, started: Instant) -> an
                 "chaos",
                 &format!("seed {seed} (again with: booty demo --chaos --seed {seed})"),
             );
-            let done = stage::applied(events);
+            let done = stage::promoted(events);
             let chaos = Chaos::new(seed).run(started, killed, &stage.children, &mut stage.server);
             let (done, chaos) = tokio::join!(done, chaos);
             chaos?;
             done?
         } else {
-            stage::applied(events).await?
+            stage::promoted(events).await?
         };
         let job = stage.finished_job().await?;
         verdict::refined(&said)?;

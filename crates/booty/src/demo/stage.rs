@@ -17,7 +17,7 @@ use booty_service::{
     JobStore,
     supervisor::{Pid, supervise},
 };
-use booty_sim::{Permission, Scope, Sim, SimSettings};
+use booty_sim::{Permission, Sim, SimSettings};
 use tokio::{
     sync::broadcast::{self, error::RecvError},
     time::{Instant, sleep},
@@ -29,8 +29,14 @@ use crate::children;
 
 /// The person who sets the label.
 const MAINTAINER: &str = "mona";
-/// Whose token forge has.
-const BOT: &str = "booty-bot";
+/// What forge writes as: a GitHub App, because check runs need one.
+const APP: &str = "booty";
+const APP_PERMISSIONS: [(&str, &str); 4] = [
+    ("checks", "write"),
+    ("contents", "write"),
+    ("issues", "write"),
+    ("pull_requests", "write"),
+];
 /// How often a state that has no notification is looked at.
 const LOOK: Duration = Duration::from_millis(50);
 /// Enough for a demo; the shipped limits would reserve 26 GiB of this machine's disk.
@@ -62,11 +68,12 @@ impl Stage {
         let hook = format!("http://{listen}/webhooks/github");
         let sim = Sim::start(SimSettings::new(folder.join("github"))).await?;
         say(started, "demo", &format!("GitHub (simulated) is up at {}", sim.api_url()));
-        for user in [MAINTAINER, BOT] {
+        let owner = repository::NAME.split('/').next().unwrap_or(repository::NAME);
+        for user in [MAINTAINER, owner] {
             sim.create_user(user)?;
         }
-        let write_token = sim.create_token(BOT, Scope::Write)?;
-        let read_token = sim.create_token(BOT, Scope::Read)?;
+        let app = sim.create_app(APP, &APP_PERMISSIONS)?;
+        sim.install_app(app.id, owner, &[])?;
 
         let script = folder.join("script.yaml");
         std::fs::write(&script, repository::SCRIPT)?;
@@ -86,8 +93,8 @@ impl Stage {
         set("ALLOWED_REPOS", repository::NAME.to_owned());
         set("GITHUB_API_URL", sim.api_url());
         set("GITHUB_GIT_URL", sim.api_url());
-        set("GITHUB_TOKEN", write_token);
-        set("GITHUB_READ_TOKEN", read_token);
+        set("GITHUB_APP_ID", app.id.to_string());
+        set("GITHUB_APP_PRIVATE_KEY", app.private_key.clone());
         set("MODEL", format!("script:{}", script.display()));
         set("LOG_FORMAT", "json".to_owned());
         if chaos {
@@ -127,7 +134,6 @@ impl Stage {
         let sim = &self.sim;
         sim.create_repo(repository::NAME, &repository::FILES, "main")?;
         sim.set_permission(repository::NAME, MAINTAINER, Permission::Write)?;
-        sim.set_permission(repository::NAME, BOT, Permission::Write)?;
         let (title, body) = (repository::ISSUE_TITLE, repository::ISSUE_BODY);
         let number = sim.open_issue(repository::NAME, MAINTAINER, title, body)?;
         say(started, "github", &format!("{MAINTAINER} opens issue #{number}: {title}"));
@@ -141,8 +147,11 @@ impl Stage {
         let store = JobStore::new(&self.bus);
         loop {
             // The broker may be on its way back up.
-            if let Ok(jobs) = store.list().await
-                && let [job] = jobs.as_slice()
+            if let Ok(mut jobs) = store.list().await
+                && let [job] = {
+                    jobs.retain(|job| job.service == "builder");
+                    jobs.as_slice()
+                }
                 && matches!(job.state(), JobState::Completed | JobState::Failed)
             {
                 return Ok(job.clone());
@@ -169,12 +178,15 @@ impl Stage {
     }
 }
 
-/// Waits until forge said that the pull request is there; gives all that was said until then.
-pub(super) async fn applied(mut events: broadcast::Receiver<Event>) -> anyhow::Result<Vec<Event>> {
+/// Waits until forge said that the pull request's draft is ended; gives all that was said until then.
+pub(super) async fn promoted(mut events: broadcast::Receiver<Event>) -> anyhow::Result<Vec<Event>> {
     let mut said = Vec::new();
     loop {
         match events.recv().await {
-            Ok(event) if event.service == "forge" && event.name == "applied" => return Ok(said),
+            Ok(event) if is_end_of_draft(&event) => return Ok(said),
+            Ok(event) if event.name == "verdict" && event.detail != "success" => {
+                anyhow::bail!("the verdict is {}: {}", event.detail, event.reason)
+            }
             Ok(event) if event.service == "forge" && event.name == "failed" => {
                 anyhow::bail!("forge gave up: {} {}", event.reason, event.detail)
             }
@@ -186,6 +198,11 @@ pub(super) async fn applied(mut events: broadcast::Receiver<Event>) -> anyhow::R
             Err(RecvError::Closed) => anyhow::bail!("the timeline ended"),
         }
     }
+}
+
+fn is_end_of_draft(event: &Event) -> bool {
+    let kind = event.attributes.get("kind").map(String::as_str);
+    event.service == "forge" && event.name == "applied" && kind == Some("mark_ready")
 }
 
 async fn ready(admin: SocketAddr) {

@@ -35,7 +35,11 @@ pub(super) fn once(github: &Snapshot, job: &Job, chaos: bool) -> anyhow::Result<
 
     ensure!(repo.pulls.len() == 1, "{} pull requests instead of one", repo.pulls.len());
     let pull = &repo.pulls[0];
-    ensure!(pull.draft && pull.open, "the pull request is no open draft");
+    ensure!(pull.open && !pull.draft, "the pull request is not open and ready for review");
+    let checks: Vec<_> = repo.checks.iter().filter(|run| run.head_sha == pull.head_sha).collect();
+    ensure!(checks.len() == 1, "{} check runs instead of one", checks.len());
+    let conclusion = checks[0].conclusion.as_deref().unwrap_or("none yet");
+    ensure!(conclusion == "success", "the check run's conclusion is {conclusion}");
     ensure!(pull.head == "agent/issue-1", "it comes from {}", pull.head);
     ensure!(pull.base == repo.default_branch, "it goes to {}", pull.base);
     ensure!(pull.body.contains("#1"), "it does not name its issue");

@@ -7,7 +7,7 @@ use booty_events::v1::{
     effect::Write,
 };
 use booty_policy::{
-    Change as PolicyChange, ChangedPath, DiffLimits, Protected, Redact, Untrusted, check_change,
+    ChangedPath, DiffLimits, Protected, Redact, Untrusted, check_change,
     markdown, redact,
 };
 use booty_workspace::{Change, ChangeKind, ChangeSet, Mode};
@@ -51,7 +51,7 @@ pub(crate) fn check(
     if changes.changes.is_empty() {
         return Err(Ending::needs_human("no_change", "I ended without a change."));
     }
-    let paths: Vec<ChangedPath> = changes.changes.iter().map(changed_path).collect();
+    let paths: Vec<ChangedPath> = changes.changes.iter().map(ChangedPath::from).collect();
     let Err(violations) = check_change(&paths, limits, protected) else { return Ok(()) };
     // A warning is for whoever reviews: the check run of the pull request has it.
     let refusals: Vec<String> = violations
@@ -229,34 +229,6 @@ fn tested_in_one_sentence(report: &Report) -> String {
         "It was not tested: no command is known.".to_owned()
     } else {
         format!("Passed: {}.", last.join(", "))
-    }
-}
-
-fn changed_path(change: &Change) -> ChangedPath {
-    let mode = |mode: Mode| match mode {
-        Mode::Regular => booty_policy::FileMode::Regular,
-        Mode::Executable => booty_policy::FileMode::Executable,
-        Mode::Symlink => booty_policy::FileMode::Symlink,
-    };
-    let is_deleted = change.kind == ChangeKind::Deleted;
-    let is_link = change.mode == Mode::Symlink && !is_deleted;
-    ChangedPath {
-        path: change.path.clone(),
-        change: match change.kind {
-            ChangeKind::Added => PolicyChange::Added,
-            ChangeKind::Modified | ChangeKind::ModeChanged => PolicyChange::Changed,
-            ChangeKind::Deleted => PolicyChange::Deleted,
-        },
-        old_mode: match change.kind {
-            ChangeKind::Deleted => Some(mode(change.mode)),
-            _ => change.old_mode.map(mode),
-        },
-        new_mode: (!is_deleted).then(|| mode(change.mode)),
-        added_lines: change.added_lines as u64,
-        deleted_lines: change.deleted_lines as u64,
-        bytes: change.content.len() as u64,
-        binary: change.binary,
-        symlink_target: is_link.then(|| change.content.clone()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the change touches, and how large it is.
 
 use booty_policy::{Change as PolicyChange, ChangedPath, Config, FileMode, Violation, check_change};
-use booty_workspace::{Change, ChangeKind, ChangeSet, Mode};
+use booty_workspace::{Change, ChangeSet};
 
 use crate::{
     judge::Waiver,
@@ -18,7 +18,7 @@ pub(crate) fn judge(
     waiver: Option<&Waiver>,
 ) -> Section {
     let mut section = Section::new(Stage::Policy);
-    let mut paths: Vec<ChangedPath> = changes.changes.iter().map(changed_path).collect();
+    let mut paths: Vec<ChangedPath> = changes.changes.iter().map(ChangedPath::from).collect();
     paths.extend(submodules.iter().map(|path| submodule(path)));
     let violations = check_change(&paths, &rules.config.limits, &rules.config.protected()).err();
     for violation in violations.into_iter().flatten() {
@@ -125,34 +125,5 @@ fn submodule(path: &[u8]) -> ChangedPath {
         bytes: 0,
         binary: false,
         symlink_target: None,
-    }
-}
-
-/// A change as policy judges it.
-pub fn changed_path(change: &Change) -> ChangedPath {
-    let mode = |mode: Mode| match mode {
-        Mode::Regular => FileMode::Regular,
-        Mode::Executable => FileMode::Executable,
-        Mode::Symlink => FileMode::Symlink,
-    };
-    let is_deleted = change.kind == ChangeKind::Deleted;
-    let is_link = change.mode == Mode::Symlink && !is_deleted;
-    ChangedPath {
-        path: change.path.clone(),
-        change: match change.kind {
-            ChangeKind::Added => PolicyChange::Added,
-            ChangeKind::Modified | ChangeKind::ModeChanged => PolicyChange::Changed,
-            ChangeKind::Deleted => PolicyChange::Deleted,
-        },
-        old_mode: match change.kind {
-            ChangeKind::Deleted => Some(mode(change.mode)),
-            _ => change.old_mode.map(mode),
-        },
-        new_mode: (!is_deleted).then(|| mode(change.mode)),
-        added_lines: change.added_lines as u64,
-        deleted_lines: change.deleted_lines as u64,
-        bytes: change.content.len() as u64,
-        binary: change.binary,
-        symlink_target: is_link.then(|| change.content.clone()),
     }
 }
