@@ -90,6 +90,8 @@ fn facts(job: &Job) -> Vec<(&'static str, String)> {
         ("title", job.title.clone()),
         ("pull request", job.url.clone()),
         ("attempt", if job.attempt > 0 { job.attempt.to_string() } else { String::new() }),
+        ("follow-ups", if job.follow_ups > 0 { job.follow_ups.to_string() } else { String::new() }),
+        ("verdict", job.verdict.clone()),
         ("delivery", job.delivery_id.clone()),
         ("created", time(job.created.as_ref())),
         ("updated", time(job.updated.as_ref())),

@@ -26,6 +26,8 @@ pub(crate) struct FollowUp {
     /// The verifier's job.
     pub(crate) verdict: String,
     pub(crate) pull_request: u64,
+    /// The attempt that opened it.
+    pub(crate) opener: u32,
     pub(crate) branch: String,
     /// The commit that was judged; the follow-up's own comes on top of it.
     pub(crate) head: CommitSha,

@@ -167,6 +167,7 @@ impl FollowUps {
         let follow_up = FollowUp {
             verdict: judged.job.clone(),
             pull_request: pull.number,
+            opener: pull.opener.attempt,
             branch: pull.branch.clone(),
             head: judged.head.clone(),
             findings: judged.findings.clone(),

@@ -244,31 +244,34 @@ async fn base(
     if let Some(known) = journal.base() {
         return Ok(known);
     }
-    let issue = shared
-        .github(order)
-        .get_issue(&order.repository, order.issue.get())
-        .await
-        .map_err(Pause::from)?;
-    let issue = issue.ok_or_else(|| gone("issue"))?;
-    let base = BaseChosen {
-        title: issue.title,
-        body: issue.body.unwrap_or_default(),
-        salt: (shared.salt)().to_vec().into(),
-        ..match &order.follow_up {
-            None => newest(shared, order, stop).await?,
-            Some(follow_up) => BaseChosen {
-                branch: follow_up.branch.clone(),
-                sha: follow_up.head.to_string(),
-                findings: follow_up.findings.clone(),
-                ..BaseChosen::default()
-            },
-        }
+    let base = match &order.follow_up {
+        None => newest(shared, order, stop).await?,
+        Some(follow_up) => BaseChosen {
+            branch: follow_up.branch.clone(),
+            sha: follow_up.head.to_string(),
+            findings: follow_up.findings.clone(),
+            ..task_of_opener(shared, order, follow_up).await?
+        },
     };
+    let base = BaseChosen { salt: (shared.salt)().to_vec().into(), ..base };
     journal.append_base(base.clone(), (shared.now)()).await?;
     Ok(base)
 }
 
-/// The target branch's newest commit, and who else works on the issue.
+/// The task as the attempt had it that opened the pull request: nobody who may label has read what the
+/// issue was changed to since.
+async fn task_of_opener(
+    shared: &Shared,
+    order: &Order,
+    follow_up: &FollowUp,
+) -> Result<BaseChosen, Stop> {
+    let opener = Order { attempt: follow_up.opener, follow_up: None, ..order.clone() };
+    let known = JobJournal::open(shared, &opener).await?.base();
+    let known = known.ok_or_else(|| gone("task's journal"))?;
+    Ok(BaseChosen { title: known.title, body: known.body, ..BaseChosen::default() })
+}
+
+/// The issue, the target branch's newest commit, and who else works on the issue.
 async fn newest(
     shared: &Shared,
     order: &Order,
@@ -277,6 +280,9 @@ async fn newest(
     let github = &shared.github(order);
     let repository = github.get_repository(&order.repository).await.map_err(Pause::from)?;
     let repository = repository.ok_or_else(|| gone("repository"))?;
+    let issue =
+        github.get_issue(&order.repository, order.issue.get()).await.map_err(Pause::from)?;
+    let issue = issue.ok_or_else(|| gone("issue"))?;
     let pulls = github.list_pulls(&order.repository, None, "open").await.map_err(Pause::from)?;
     let mentioned_by = pulls
         .iter()
@@ -292,7 +298,14 @@ async fn newest(
         workplace::check_out(shared, order, &Want::Branch(branch.clone()), "", stop).await?;
     let sha = checkout.base().to_owned();
     let _ = checkout.close().await;
-    Ok(BaseChosen { branch, sha, mentioned_by, ..BaseChosen::default() })
+    Ok(BaseChosen {
+        branch,
+        sha,
+        title: issue.title,
+        body: issue.body.unwrap_or_default(),
+        mentioned_by,
+        ..BaseChosen::default()
+    })
 }
 
 fn gone(what: &str) -> Stop {
