@@ -101,7 +101,9 @@ impl Proposal {
         let repo = scratch.repo.to_thread_local();
         let changes = merge::changes(&repo, &base.index, &merged.index, &shared.limits, cancel)?;
         let scratch = Arc::new(scratch);
-        Ok(Self { inner: Arc::new(Inner { shared, scratch, names, base, merged, changes, submodules }) })
+        Ok(Self {
+            inner: Arc::new(Inner { shared, scratch, names, base, merged, changes, submodules }),
+        })
     }
 
     /// The base commit's sha.

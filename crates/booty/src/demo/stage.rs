@@ -31,12 +31,8 @@ use crate::children;
 const MAINTAINER: &str = "mona";
 /// What forge writes as: a GitHub App, because check runs need one.
 const APP: &str = "booty";
-const APP_PERMISSIONS: [(&str, &str); 4] = [
-    ("checks", "write"),
-    ("contents", "write"),
-    ("issues", "write"),
-    ("pull_requests", "write"),
-];
+const APP_PERMISSIONS: [(&str, &str); 4] =
+    [("checks", "write"), ("contents", "write"), ("issues", "write"), ("pull_requests", "write")];
 /// How often a state that has no notification is looked at.
 const LOOK: Duration = Duration::from_millis(50);
 /// Enough for a demo; the shipped limits would reserve 26 GiB of this machine's disk.

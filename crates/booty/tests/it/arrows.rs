@@ -89,7 +89,11 @@ fn setup_steps_know_no_github_and_no_bus() {
 fn the_judge_knows_neither_github_nor_the_bus() {
     let arrows = arrows(&metadata());
     for crate_ in ["booty-judge", "booty-setup", "booty-sandbox", "booty-workspace"] {
-        assert_never(&arrows, crate_, &["booty-bus", "booty-github", "booty-service", "async-nats"]);
+        assert_never(
+            &arrows,
+            crate_,
+            &["booty-bus", "booty-github", "booty-service", "async-nats"],
+        );
     }
     assert_never(&arrows, "booty-verifier", &["booty-model"]);
 }

@@ -140,7 +140,10 @@ impl Line {
         });
         let run = found.await.unwrap();
         let run = run.unwrap_or_else(|| {
-            panic!("never completed: {:#?}", self.sim.snapshot().unwrap().repo(REPO).unwrap().checks)
+            panic!(
+                "never completed: {:#?}",
+                self.sim.snapshot().unwrap().repo(REPO).unwrap().checks
+            )
         });
         assert_eq!((run.name.as_str(), run.app.as_str(), run.created), (NAME, "booty", 1));
         run
@@ -232,7 +235,9 @@ async fn a_pull_request_gets_its_check_run_and_a_fork_s_can_be_asked_for_again()
 #[case::evidence(&["stage_started", "\"evidence\""])]
 #[case::concluded(&["\"verdict\""])]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_verifier_that_is_killed_says_one_thing_all_the_same(#[case] at: &'static [&'static str]) {
+async fn a_verifier_that_is_killed_says_one_thing_all_the_same(
+    #[case] at: &'static [&'static str],
+) {
     let line = Line::start().await;
     let verifier = line.verifier();
     let (_, head) = line.open("fix", &[("calc.py", FIXED, "100644")]);

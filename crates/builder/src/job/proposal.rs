@@ -7,8 +7,7 @@ use booty_events::v1::{
     effect::Write,
 };
 use booty_policy::{
-    ChangedPath, DiffLimits, Protected, Redact, Untrusted, check_change,
-    markdown, redact,
+    ChangedPath, DiffLimits, Protected, Redact, Untrusted, check_change, markdown, redact,
 };
 use booty_workspace::{Change, ChangeKind, ChangeSet, Mode};
 use chrono::{DateTime, Utc};

@@ -182,20 +182,29 @@ async fn an_effect_of_a_job_that_is_over_is_applied_after_its_delivery_came_agai
     };
     world.bus.publish(message).await.unwrap();
     let mut tokens = Vec::new();
-    // The second durable gets the same message again, as after a lost ack and a takeover.
-    for name in ["builder-1", "builder-2"] {
+    // The durable is made anew and gets the same message again, as after a lost ack and a takeover.
+    for holder in ["builder-1", "builder-2"] {
         let inbox = stream::INBOX.name;
         let filters = vec!["booty.inbox.github.>".to_owned()];
-        let mut settings = ConsumerSettings::new(Service::Builder, inbox, filters, name);
-        settings.durable = name.to_owned();
+        let settings = ConsumerSettings::new(Service::Builder, inbox, filters, holder);
+        let durable = settings.durable.clone();
         ensure_consumer(&world.bus, &settings).await.unwrap();
         let stop = CancellationToken::new();
         let run =
             tokio::spawn(consume(world.bus.clone(), settings, Arc::clone(&asks), stop.clone()));
-        world.settled(inbox, name).await;
+        world.settled(inbox, &durable).await;
         stop.cancel();
         run.await.unwrap().unwrap();
-        let key = format!("builder.{inbox}-1");
+        world
+            .bus
+            .jetstream()
+            .get_stream(inbox)
+            .await
+            .unwrap()
+            .delete_consumer(&durable)
+            .await
+            .unwrap();
+        let key = format!("{durable}.{inbox}-1");
         tokens.push(world.bus.leases().current_token(&key).await.unwrap());
     }
     assert!(tokens[0].is_some() && tokens[0] == tokens[1], "{tokens:?}");

@@ -1,6 +1,8 @@
 //! What the change touches, and how large it is.
 
-use booty_policy::{Change as PolicyChange, ChangedPath, Config, FileMode, Violation, check_change};
+use booty_policy::{
+    Change as PolicyChange, ChangedPath, Config, FileMode, Violation, check_change,
+};
 use booty_workspace::{Change, ChangeSet};
 
 use crate::{

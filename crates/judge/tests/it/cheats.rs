@@ -49,7 +49,8 @@ async fn python(#[case] changes: &[Change<'_>], #[case] rule: Rule, #[case] name
 
 #[tokio::test]
 async fn a_protected_file_by_rename() {
-    let report = world().judge_as(None, |world| world.git(&["mv", "deploy/run.sh", "run.sh"])).await;
+    let report =
+        world().judge_as(None, |world| world.git(&["mv", "deploy/run.sh", "run.sh"])).await;
     let finding = found(&report, Rule::ProtectedPath);
     assert_eq!(finding.place.as_ref().unwrap().path, "deploy/run.sh");
     assert_eq!(report.conclusion, Conclusion::Failure);
@@ -106,15 +107,29 @@ const CRATE: &str = "[package]\nname = \"calc\"\nversion = \"0.1.0\"\nedition = 
 const LIB: &str = "pub fn add(a: i32, b: i32) -> i32 {\n    a - b\n}\n\n#[cfg(test)]\nmod tests {\n    use super::*;\n\n    #[test]\n    fn adds() {\n        assert_eq!(add(2, 3), 5);\n    }\n\n    #[test]\n    fn adds_nothing() {\n        assert_eq!(add(2, 0), 2);\n    }\n}\n";
 
 #[rstest]
-#[case::ignored("    #[test]\n    fn adds() {", "    #[test]\n    #[ignore]\n    fn adds() {", Rule::TestSkipped, "adds")]
-#[case::asserts_nothing("assert_eq!(add(2, 3), 5)", "assert!(true)", Rule::AssertionWeakened, "adds")]
+#[case::ignored(
+    "    #[test]\n    fn adds() {",
+    "    #[test]\n    #[ignore]\n    fn adds() {",
+    Rule::TestSkipped,
+    "adds"
+)]
+#[case::asserts_nothing(
+    "assert_eq!(add(2, 3), 5)",
+    "assert!(true)",
+    Rule::AssertionWeakened,
+    "adds"
+)]
 #[tokio::test]
 async fn rust(#[case] from: &str, #[case] to: &str, #[case] rule: Rule, #[case] named: &str) {
     if rust_toolchain().is_none() {
         println!("skipped: there is no Rust toolchain to show to the sandbox");
         return;
     }
-    let world = World::new(&[("Cargo.toml", CRATE), ("src/lib.rs", LIB), (".gitignore", "target\nCargo.lock\n")]);
+    let world = World::new(&[
+        ("Cargo.toml", CRATE),
+        ("src/lib.rs", LIB),
+        (".gitignore", "target\nCargo.lock\n"),
+    ]);
     let changed = LIB.replace(from, to);
     assert_ne!(changed, LIB);
     let report = world.judge(&[("src/lib.rs", Some(&changed))]).await;

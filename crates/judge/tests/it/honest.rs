@@ -138,7 +138,8 @@ async fn an_npm_package_s_fix_is_green() {
     let world = World::new(&[("package.json", package), ("calc.js", code), ("calc.test.js", test)]);
     let report = world.judge(&[("calc.js", Some(&code.replace("a - b", "a + b")))]).await;
     assert_eq!(report.conclusion, Conclusion::Success, "{report:#?}");
-    let report = world.judge(&[("package.json", Some(&package.replace("node --test", "true")))]).await;
+    let report =
+        world.judge(&[("package.json", Some(&package.replace("node --test", "true")))]).await;
     found(&report, Rule::RunnerOptionsChanged);
     assert_eq!(report.conclusion, Conclusion::Failure, "{report:#?}");
 }

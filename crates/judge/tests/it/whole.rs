@@ -32,7 +32,8 @@ impl World {
         let world = Self { dir: TempDir::new().unwrap() };
         std::fs::create_dir(world.repository()).unwrap();
         world.git(&["init", "-q", "-b", "main"]);
-        let changes: Vec<Change<'_>> = files.iter().map(|(path, text)| (*path, Some(*text))).collect();
+        let changes: Vec<Change<'_>> =
+            files.iter().map(|(path, text)| (*path, Some(*text))).collect();
         world.write(&changes);
         world.commit("base");
         world

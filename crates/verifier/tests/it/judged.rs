@@ -16,7 +16,8 @@ async fn a_fix_is_queued_judged_and_green() {
 
     let checks = world.checks().await;
     // A worker may be faster than the door: forge goes by the versions.
-    let mut by_version: Vec<_> = checks.iter().map(|check| (check.version, check.status())).collect();
+    let mut by_version: Vec<_> =
+        checks.iter().map(|check| (check.version, check.status())).collect();
     by_version.sort_unstable_by_key(|(version, _)| *version);
     let phases: Vec<CheckStatus> = by_version.into_iter().map(|(_, status)| status).collect();
     assert_eq!(phases, [CheckStatus::Queued, CheckStatus::InProgress, CheckStatus::Completed]);
@@ -57,7 +58,10 @@ async fn a_conflict_names_its_files() {
     let running = world.start().await;
     let (pull, head) = world.open_pull("fix", &[("calc.py", FIXED, "100644")]);
     let other = CALC.replace("a - b", "a * b");
-    world.sim.push_files(REPO, "ann", "main", "meanwhile", &[("calc.py", &other, "100644")]).unwrap();
+    world
+        .sim
+        .push_files(REPO, "ann", "main", "meanwhile", &[("calc.py", &other, "100644")])
+        .unwrap();
     let job = world.deliver("d-1", "opened", pull, &head).await;
     let (verdict, check) = world.verdict(&job, &head).await;
     assert_eq!(verdict.detail, "failure");

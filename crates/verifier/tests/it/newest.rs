@@ -43,12 +43,17 @@ async fn a_newer_head_stops_the_older_one_and_its_sandbox() {
 
 #[tokio::test]
 async fn a_queued_head_that_is_superseded_is_cancelled_without_being_run() {
-    let files = [("calc.py", FIXED, "100644"), ("test_calc.py", TEST_CALC, "100644"), (".booty.yml", CONFIG, "100644")];
+    let files = [
+        ("calc.py", FIXED, "100644"),
+        ("test_calc.py", TEST_CALC, "100644"),
+        (".booty.yml", CONFIG, "100644"),
+    ];
     let world = World::with_files(&files).await;
     let (pull, old) = world.open_pull("fix", &[("NEWS", "1\n", "100644")]);
     // The door of a verifier that has no worker for it: then it is gone, and so is the head.
     let first = world.deliver("d-1", "opened", pull, &old).await;
-    let new = world.sim.push_files(REPO, "ann", "fix", "again", &[("NEWS", "2\n", "100644")]).unwrap();
+    let new =
+        world.sim.push_files(REPO, "ann", "fix", "again", &[("NEWS", "2\n", "100644")]).unwrap();
     let second = world.deliver("d-2", "synchronize", pull, &new).await;
     let running = world.start().await;
     let (verdict, check) = world.verdict(&second, &new).await;

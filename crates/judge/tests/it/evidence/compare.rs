@@ -51,7 +51,10 @@ fn ran(text: &str) -> Ran {
     };
     let cases: Vec<TestCase> = text.split_whitespace().map(case).collect();
     let succeeded = !cases.iter().any(|case| case.outcome.is_bad());
-    Ran { results: Results { source: Source::JUnit, cases, is_whole: true, totals: None }, succeeded }
+    Ran {
+        results: Results { source: Source::JUnit, cases, is_whole: true, totals: None },
+        succeeded,
+    }
 }
 
 fn by_exit_code(succeeded: bool) -> Ran {
