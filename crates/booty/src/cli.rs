@@ -59,6 +59,10 @@ pub(crate) enum Command {
         after_help = "Examples:\n  booty config check\n  booty config schema > .booty.schema.json\n\nThe format: docs/BOOTY_YML.md."
     )]
     Config(Config),
+    /// Look whether this machine and its settings are as Booty needs them, and say what to change
+    #[command(after_help = "Examples:\n  booty doctor\n  booty doctor --json\n\n\
+        Exit codes: 0 nothing is wrong, 1 something is.")]
+    Doctor(DoctorArgs),
     /// Run a simulated GitHub
     Sim(SimArgs),
     /// The builder's child that talks to the model; started by the builder alone
@@ -158,6 +162,13 @@ pub(crate) struct ConfigCheck {
     /// detected when there is none
     pub(crate) file: Option<PathBuf>,
     /// JSON, an array of {line, column, message}; empty when nothing is wrong
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct DoctorArgs {
+    /// JSON, an array of what was looked at
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -6,6 +6,7 @@ mod cli;
 mod config;
 mod demo;
 mod docs;
+mod doctor;
 mod jobs;
 mod send;
 mod services;
@@ -48,6 +49,7 @@ async fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Send(cli::Send::Github(args)) => send::github(args).await,
         Command::Jobs(args) => jobs::run(args).await,
         Command::Config(command) => config::run(command),
+        Command::Doctor(args) => doctor::run(args).await,
         Command::Sim(args) => sim::run(args).await,
         Command::Agent => services::agent().await,
         Command::Forward(_) => anyhow::bail!("it is not for a runtime"),

@@ -200,6 +200,9 @@ pub struct App {
     /// Its name in addresses; `<slug>[bot]` is the login of what it writes.
     #[serde(default)]
     pub slug: String,
+    /// What it was granted: `checks` → `write`, …
+    #[serde(default)]
+    pub permissions: std::collections::BTreeMap<String, String>,
 }
 
 impl App {
