@@ -9,7 +9,7 @@ use std::{
 use booty_policy::Config;
 use booty_sandbox::{Limits, Sandbox};
 use booty_setup::Setup;
-use booty_workspace::{ChangeKind as Kind, Merge, Proposal, Side};
+use booty_workspace::{ChangeKind as Kind, Proposal, Side};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
@@ -95,21 +95,6 @@ pub fn conflict(base: &str, head: &str, paths: &[Vec<u8>]) -> Report {
 }
 
 impl Judge {
-    /// Judges a merge, made or not.
-    ///
-    /// # Errors
-    /// When nothing can be said of the change: no sandbox, no trees, or called off.
-    pub async fn judge_merge(
-        &self,
-        merge: &Merge,
-        order: impl FnOnce(&Proposal) -> Order<'_>,
-    ) -> Result<Report, Error> {
-        match merge {
-            Merge::Clean(proposal) => self.judge(&order(proposal)).await,
-            Merge::Conflict { base, head, paths } => Ok(conflict(base, head, paths)),
-        }
-    }
-
     /// Judges a proposal, stage by stage.
     ///
     /// # Errors
@@ -133,7 +118,7 @@ impl Judge {
         match Rules::read(&base, &merged) {
             Ok(rules) => {
                 report.commands.clone_from(&rules.said);
-                report.sections = self.stages(order, &rules, &base, &merged).await?;
+                report.sections = Box::pin(self.stages(order, &rules, &base, &merged)).await?;
             }
             Err(errors) => {
                 let mut section = Section::new(Stage::Policy);
@@ -191,7 +176,7 @@ impl Judge {
         let (section, stand) = stand.await?;
         sections.push(section);
 
-        let rest = self.on(order, rules, &stand, (base, merged), &changed, study).await;
+        let rest = Box::pin(self.on(order, rules, &stand, (base, merged), &changed, study)).await;
         stand.close().await;
         sections.extend(rest?);
         Ok(sections)
@@ -267,7 +252,8 @@ async fn stage(
     stage: Stage,
     work: impl Future<Output = Result<Section, Error>>,
 ) -> Result<Section, Error> {
-    let work = async { Ok((work.await?, ())) };
+    // Boxed: what a stage holds is large, and would be copied around with its caller's.
+    let work = Box::pin(async { Ok((work.await?, ())) });
     Ok(stage_with(order, stage, work).await?.0)
 }
 
@@ -283,7 +269,7 @@ async fn stage_with<T>(
     let started = Instant::now();
     let span =
         tracing::info_span!("judge.stage", stage = stage.as_str(), state = tracing::field::Empty);
-    let (mut section, more) = work.instrument(span.clone()).await?;
+    let (mut section, more) = Box::pin(work.instrument(span.clone())).await?;
     section.duration_ms = millis(started.elapsed());
     span.record("state", tracing::field::debug(section.state));
     tracing::info!(
