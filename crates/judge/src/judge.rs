@@ -240,6 +240,8 @@ impl Judge {
                 order,
                 rules,
                 study: &study,
+                stand,
+                views: (base, merged),
                 head: tested.run.as_ref(),
             };
             let evidenced = evidence::judge(&material).await?;

@@ -1,5 +1,7 @@
 //! Whether the tests still mean what they meant, and whether any of them proves the change.
 
+mod planted;
+
 use std::time::{Duration, Instant};
 
 use booty_policy::config::{CommandSpec, Evidence};
@@ -28,6 +30,10 @@ pub(crate) struct Material<'a> {
     pub(crate) order: &'a Order<'a>,
     pub(crate) rules: &'a Rules,
     pub(crate) study: &'a Study,
+    /// The merged tree, where its tests have run.
+    pub(crate) stand: &'a Stand,
+    /// Base and merged.
+    pub(crate) views: (&'a SideView, &'a SideView),
     /// The run on the merged tree; none when the tests were not reached.
     pub(crate) head: Option<&'a TestRun>,
 }
@@ -163,6 +169,9 @@ async fn compare(
             swapped = run(material, &stand, name, command, &budget, section).await?;
         }
         stand.close().await;
+    }
+    if head.succeeded() {
+        planted::judge(material, head, command, &mut budget, section).await?;
     }
     for what in &budget.cut {
         let text = format!("cut short: the time for evidence was over before {what}");
