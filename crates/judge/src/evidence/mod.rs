@@ -29,6 +29,7 @@ use crate::{
 };
 
 pub use compare::compare;
+pub(crate) use files::has_tests as is_source;
 pub use plant::{Plant, plant, weigh};
 pub use study::study;
 

@@ -132,6 +132,7 @@ async fn compare(
     let mut base = None;
     let mut witness = None;
     let mut swapped = None;
+    let mut rewritten = material.stand.rewritten(material.views.1).await?;
     let folder = |suffix: &str| format!("{}-{suffix}", order.name);
     if budget.allows("the base's tests on the base") {
         let wanted = Wanted {
@@ -144,6 +145,9 @@ async fn compare(
         let stand = Stand::prepare(judge, order, rules, wanted).await?;
         if stand.is_installed {
             base = run(material, &stand, "test on the base", command, &budget, section).await?;
+            // What the base does to itself is its way of building.
+            let own = stand.rewritten(material.views.0).await?;
+            rewritten.retain(|path| !own.contains(path));
             let is_needed = study.touches_code && !study.head_tests_on_base.is_empty();
             if is_needed && budget.allows("the change's tests on the base") {
                 stand.overlay(judge, &study.head_tests_on_base).await?;
@@ -173,6 +177,10 @@ async fn compare(
     if head.succeeded() {
         planted::judge(material, head, command, &mut budget, section).await?;
     }
+    section.findings.extend(rewritten.into_iter().map(|path| {
+        let text = format!("{path} was rewritten while the change was built and tested: what ran is not what it brings");
+        Finding::failure(Rule::RunnerTampered, text).at(path, 1)
+    }));
     for what in &budget.cut {
         let text = format!("cut short: the time for evidence was over before {what}");
         section.findings.push(Finding::warning(Rule::CutShort, text));

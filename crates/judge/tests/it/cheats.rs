@@ -70,6 +70,41 @@ async fn a_planted_test_shows_a_run_that_is_made_to_look_good(#[case] code: &str
     assert_eq!(report.conclusion, Conclusion::Failure, "{report:#?}");
 }
 
+/// What is tested must be what the change brings, and not what it makes of itself meanwhile.
+#[rstest]
+#[case::code_by_a_new_test(&[("calc.py", BAD), ("test_aaa.py", "open('calc.py', 'w').write('def add(a, b):\\n    return a + b\\n\\n\\ndef mul(a, b):\\n    return a * b\\n')\n")], "calc.py")]
+#[case::tests_by_the_code(&[("calc.py", "def add(a, b):\n    return a - b\n\n\ndef mul(a, b):\n    return a * b\n\n\nopen('test_calc.py', 'w').write('import unittest\\n')\n")], "test_calc.py")]
+#[tokio::test]
+async fn sources_that_the_run_rewrites(#[case] files: &[(&str, &str)], #[case] rewritten: &str) {
+    let world =
+        World::new(&[("calc.py", FIXED), ("test_calc.py", TESTS), (".booty.yml", CONFIG)]);
+    let changes: Vec<Change<'_>> = files.iter().map(|(path, text)| (*path, Some(*text))).collect();
+    let report = world.judge(&changes).await;
+    let finding = found(&report, Rule::RunnerTampered);
+    assert!(finding.message.contains("was rewritten"), "{report:#?}");
+    assert_eq!(finding.place.as_ref().unwrap().path, rewritten, "{report:#?}");
+    assert_eq!(report.conclusion, Conclusion::Failure, "{report:#?}");
+}
+
+#[tokio::test]
+async fn a_build_script_that_mends_the_source() {
+    if rust_toolchain().is_none() {
+        println!("skipped: there is no Rust toolchain to show to the sandbox");
+        return;
+    }
+    let lib = LIB.replace("a - b", "a + b");
+    let world = World::new(&[
+        ("Cargo.toml", CRATE),
+        ("src/lib.rs", &lib),
+        (".gitignore", "target\nCargo.lock\n"),
+    ]);
+    let build = "fn main() {\n    let text = std::fs::read_to_string(\"src/lib.rs\").unwrap();\n    std::fs::write(\"src/lib.rs\", text.replace(\"a - b\", \"a + b\")).unwrap();\n}\n";
+    let report = world.judge(&[("src/lib.rs", Some(LIB)), ("build.rs", Some(build))]).await;
+    let finding = found(&report, Rule::RunnerTampered);
+    assert_eq!(finding.place.as_ref().unwrap().path, "src/lib.rs", "{report:#?}");
+    assert_eq!(report.conclusion, Conclusion::Failure, "{report:#?}");
+}
+
 const SCRIPT: &str = "#!/bin/sh\nexec python3 -B -m unittest -v\n";
 
 /// What the base's command runs in the end is the base's to say.
