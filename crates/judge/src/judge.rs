@@ -195,7 +195,7 @@ impl Judge {
     ) -> Result<Vec<Section>, Error> {
         let checked =
             stage(order, Stage::Imports, imports::judge(rules, stand, base, merged, changed));
-        let checked = checked.await?;
+        let checked = Box::pin(checked).await?;
         let obstacle = if checked.has_failures() {
             Some("not run: the change does not compile or import")
         } else if !stand.is_installed {
@@ -226,12 +226,14 @@ impl Judge {
                 order,
                 rules,
                 study: &study,
+                stand,
+                views: (base, merged),
                 head: tested.run.as_ref(),
             };
             let evidenced = evidence::judge(&material).await?;
             Ok((evidenced.section, evidenced.only_pre_existing))
         });
-        let (evidence, only_pre_existing) = evidenced.await?;
+        let (evidence, only_pre_existing) = Box::pin(evidenced).await?;
         if only_pre_existing {
             tested.section.state = State::Neutral;
             tested.section.headline += "; all of them fail on the base already";

@@ -8,6 +8,7 @@ pub mod imports;
 mod judge;
 pub mod report;
 pub mod results;
+mod rewritten;
 mod rules;
 pub mod shell;
 mod stage;

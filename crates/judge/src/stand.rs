@@ -1,8 +1,8 @@
 //! One tree, checked out and made ready to run things in.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
-use booty_policy::{TreeView as _, config::CommandSpec};
+use booty_policy::{Language, TreeView as _, config::CommandSpec};
 use booty_sandbox::{Mount, RunResult};
 use booty_workspace::{Checkout, FileContent, Mode, Proposal, Side};
 use tempfile::TempDir;
@@ -10,9 +10,11 @@ use tempfile::TempDir;
 use crate::{
     case::Results,
     error::Error,
+    evidence,
     judge::Judge,
     report::{Ran, Section, Stage},
     results::{self, Instrumented},
+    rewritten::Stamps,
     rules::{Commands, Rules},
     shell::{Script, Shell},
     stage::setup,
@@ -29,6 +31,8 @@ pub(crate) struct Stand {
     pub(crate) shell: Shell,
     /// The tree's `package.json`, which says what `npm test` is.
     package_json: Option<String>,
+    /// The tree's sources before anything ran in it.
+    stamps: Arc<Stamps>,
     /// What setup said.
     pub(crate) setup: Section,
     /// Whether the dependencies are there, or there are none.
@@ -71,6 +75,7 @@ impl Stand {
         let checkout = wanted.proposal.check_out(wanted.side, &wanted.name, cancel.clone()).await?;
         overlay(&checkout, wanted.overlay).await?;
         own(judge, checkout.work_tree().to_owned()).await?;
+        let stamps = stamps(rules.language, &wanted, checkout.work_tree().to_owned()).await?;
         let mut shell = Shell {
             sandbox: judge.sandbox.clone(),
             tree: checkout.work_tree().to_owned(),
@@ -87,6 +92,7 @@ impl Stand {
         let installed = setup::run(judge, order, rules, wanted.commands, scope, &mut shell).await?;
         Ok(Self {
             package_json: package_json(&wanted),
+            stamps,
             checkout,
             shell,
             setup: installed.section,
@@ -142,6 +148,13 @@ impl Stand {
         Ok(TestRun { run, results, ran })
     }
 
+    /// Sources that what ran here has rewritten, if nothing was put over the tree since.
+    pub(crate) async fn rewritten(&self, side: &SideView) -> Result<Vec<String>, Error> {
+        let (stamps, tree, side) = (self.stamps.clone(), self.shell.tree.clone(), side.clone());
+        let read = tokio::task::spawn_blocking(move || stamps.rewritten(&tree, &side));
+        read.await.map_err(|error| Error::Broken(error.to_string()))
+    }
+
     /// Reading what a hostile run left takes a while.
     async fn read(
         &self,
@@ -181,6 +194,24 @@ fn package_json(wanted: &Wanted<'_>) -> Option<String> {
         Some((_, content)) => content.clone(),
         None => SideView::new(wanted.proposal, wanted.side).read(&path),
     }
+}
+
+/// Of a tree as it was checked out, with nothing put over it.
+async fn stamps(
+    language: Option<Language>,
+    wanted: &Wanted<'_>,
+    tree: PathBuf,
+) -> Result<Arc<Stamps>, Error> {
+    let Some(language) = language.filter(|_| wanted.overlay.is_empty()) else {
+        return Ok(Arc::default());
+    };
+    let side = SideView::new(wanted.proposal, wanted.side);
+    let take = move || {
+        let sources = side.paths().filter(|path| evidence::is_source(language, path));
+        Arc::new(Stamps::take(&tree, sources))
+    };
+    let taken = tokio::task::spawn_blocking(take).await;
+    taken.map_err(|error| Error::Broken(error.to_string()))
 }
 
 fn script(command: &CommandSpec, instrumented: &Instrumented) -> Script {

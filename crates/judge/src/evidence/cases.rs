@@ -78,8 +78,19 @@ impl<'a> Run<'a> {
                 && self.of_test(test).next().is_none()
     }
 
+    /// How many ran. What is printed for people often names only what failed, and counts the rest.
     pub(super) fn ran(&self) -> usize {
-        self.of.results.cases.iter().filter(|case| did_run(case)).count()
+        let named = self.of.results.cases.iter().filter(|case| did_run(case)).count();
+        let counted = self.of.results.totals.map_or(0, |totals| totals.passed + totals.failed);
+        named.max(usize::try_from(counted).unwrap_or(usize::MAX))
+    }
+
+    /// Whether the test held here. A run that succeeded may have named only some of what ran.
+    pub(super) fn held(&self, case: &TestCase) -> bool {
+        match self.find(case) {
+            Some(found) => !found.outcome.is_bad(),
+            None => self.of.succeeded && !self.of.results.is_whole,
+        }
     }
 }
 

@@ -104,12 +104,15 @@ impl<'a> Weighing<'a> {
         if expected == 0 {
             return;
         }
-        if head_results.source == Source::ExitCode || head_results.cases.is_empty() {
+        if ran == 0 && (head_results.source == Source::ExitCode || head_results.cases.is_empty()) {
             let message = format!("the base reported {expected} tests, the head reported none");
             out.did_not_run =
                 base_results.cases.iter().filter(|case| did_run(case)).cloned().collect();
             // All of them may be gone on purpose.
-            let all_deleted = out.did_not_run.iter().all(|case| self.is_gone(case));
+            let all_deleted = match out.did_not_run.is_empty() {
+                true => self.has_deleted(),
+                false => out.did_not_run.iter().all(|case| self.is_gone(case)),
+            };
             if all_deleted {
                 out.did_not_run.clear();
             } else {
@@ -143,8 +146,7 @@ impl<'a> Weighing<'a> {
             );
         }
         named.rest(out, failure(String::new()), "ran on the base and did not run on the head");
-        let is_fewer =
-            ran < expected && self.study.deleted.is_empty() && self.study.deleted_files.is_empty();
+        let is_fewer = ran < expected && !self.has_deleted();
         if out.did_not_run.is_empty() && is_fewer && self.head.of.succeeded {
             out.findings.push(failure(format!(
                 "{ran} tests ran where the base ran {expected}, and none was deleted"
@@ -197,6 +199,10 @@ impl<'a> Weighing<'a> {
         missing.collect()
     }
 
+    fn has_deleted(&self) -> bool {
+        !self.study.deleted.is_empty() || !self.study.deleted_files.is_empty()
+    }
+
     fn is_gone(&self, case: &TestCase) -> bool {
         let in_deleted =
             |file: &str| self.study.deleted_files.iter().any(|gone| is_same_file(gone, file));
@@ -215,12 +221,7 @@ impl<'a> Weighing<'a> {
         }
         let mut named = Named::default();
         for case in run.of.results.bad() {
-            if self
-                .base
-                .as_ref()
-                .and_then(|base| base.find(case))
-                .is_none_or(|was| was.outcome.is_bad())
-            {
+            if self.base.as_ref().is_none_or(|base| !base.held(case)) {
                 continue;
             }
             if self.deleted.find(case).is_some() {

@@ -100,7 +100,7 @@ fn is_test(language: Language, folder: &str, name: &str) -> bool {
 }
 
 /// Whether a runner's parser reads tests of this file.
-pub(super) fn has_tests(language: Language, path: &str) -> bool {
+pub(crate) fn has_tests(language: Language, path: &str) -> bool {
     let end = path.rsplit_once('.').map_or("", |(_, end)| end);
     match language {
         Language::Python => end == "py",

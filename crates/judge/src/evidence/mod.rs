@@ -2,7 +2,8 @@
 //!
 //! [`study`] reads both trees and names what a change does to the tests. [`compare`] weighs that again
 //! with what ran. Neither believes the other alone: text can be made to look harmless, and a run can be
-//! made to look whole. Both are pure: others read files and run commands.
+//! made to look whole. [`plant`] puts tests beside the repository's own that can't pass, and [`weigh`]
+//! says what it means when they do. All are pure: others read files and run commands.
 
 mod blocks;
 mod cases;
@@ -15,6 +16,7 @@ mod lex;
 mod node;
 mod options;
 mod overlay;
+mod plant;
 mod python;
 mod rust;
 mod source;
@@ -27,6 +29,8 @@ use crate::{
 };
 
 pub use compare::compare;
+pub(crate) use files::has_tests as is_source;
+pub use plant::{Plant, plant, weigh};
 pub use study::study;
 
 /// What a change does to the tests.

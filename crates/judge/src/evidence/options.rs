@@ -4,6 +4,7 @@ mod cargo;
 mod command;
 mod node;
 mod pytest;
+mod used;
 
 use booty_policy::{CommandSpec, Language, TreeView};
 
@@ -29,6 +30,7 @@ pub(super) fn say(
     language: Language,
     change: &Change<'_>,
     command: Option<&CommandSpec>,
+    used: &Used,
     out: &mut Study,
 ) {
     for file in change.files.iter().filter(|file| file.path.ends_with(".toml")) {
@@ -47,13 +49,17 @@ pub(super) fn say(
         Language::Go => {}
     }
     if let Some(command) = command {
-        command::say(change, command, out);
+        command::say(change, command, used, out);
     }
 }
 
-/// Files that the test command runs or reads.
-pub(super) use command::is_used as is_used_by_command;
 pub(super) use node::SECTIONS;
+pub(super) use used::Used;
+
+/// Whether the test command runs or reads that file.
+pub(super) fn is_used_by_command(command: &CommandSpec, used: &Used, path: &str) -> bool {
+    command::is_used(command, path) || used.has(path)
+}
 
 /// A longer manifest is not read: each of its errors would cost as much as the file is long.
 pub(super) const MAX_TOML_BYTES: usize = 64 * 1024;

@@ -9,7 +9,7 @@ use super::{
     Study,
     files::FileKind,
     ini,
-    options::{self, SECTIONS},
+    options::{self, SECTIONS, Used},
     study::File,
 };
 use crate::{
@@ -22,6 +22,7 @@ pub(super) fn fill(
     language: Language,
     files: &[File],
     command: Option<&CommandSpec>,
+    used: &Used,
     out: &mut Study,
 ) {
     let mut orphaned: HashMap<&str, usize> = HashMap::new();
@@ -34,7 +35,7 @@ pub(super) fn fill(
         let is_known = (base.is_some() || file.change == ChangeKind::Added)
             && (head.is_some() || file.change == ChangeKind::Deleted);
         let is_used =
-            command.is_some_and(|command| options::is_used_by_command(command, &file.path));
+            command.is_some_and(|command| options::is_used_by_command(command, used, &file.path));
         match file.kind {
             FileKind::Test | FileKind::TestConfig | FileKind::Shadow if is_known => {
                 if !is_orphaned(file, &orphaned) {

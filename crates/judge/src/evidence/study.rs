@@ -8,7 +8,7 @@ use super::{
     Study, TestRef,
     files::{self, FileKind},
     go, node,
-    options::{self, Change},
+    options::{self, Change, Used},
     overlay, python, rust,
     source::{Sign, Source, Unit},
     weaken,
@@ -38,8 +38,9 @@ pub fn study(
     say_tests(&files, &tests, &mut out);
     say_signs(&files, &tests, &mut out);
     let change = Change { base, head, files: &files };
-    options::say(language, &change, base_test_command, &mut out);
-    overlay::fill(language, &files, base_test_command, &mut out);
+    let used = base_test_command.map(|command| Used::of(command, base)).unwrap_or_default();
+    options::say(language, &change, base_test_command, &used, &mut out);
+    overlay::fill(language, &files, base_test_command, &used, &mut out);
     out.findings.sort_by(|a, b| b.level.cmp(&a.level).then_with(|| a.place.cmp(&b.place)));
     out.findings.dedup();
     out

@@ -1,5 +1,7 @@
 //! Whether the tests still mean what they meant, and whether any of them proves the change.
 
+mod planted;
+
 use std::time::{Duration, Instant};
 
 use booty_policy::config::{CommandSpec, Evidence};
@@ -28,6 +30,10 @@ pub(crate) struct Material<'a> {
     pub(crate) order: &'a Order<'a>,
     pub(crate) rules: &'a Rules,
     pub(crate) study: &'a Study,
+    /// The merged tree, where its tests have run.
+    pub(crate) stand: &'a Stand,
+    /// Base and merged.
+    pub(crate) views: (&'a SideView, &'a SideView),
     /// The run on the merged tree; none when the tests were not reached.
     pub(crate) head: Option<&'a TestRun>,
 }
@@ -126,6 +132,7 @@ async fn compare(
     let mut base = None;
     let mut witness = None;
     let mut swapped = None;
+    let mut rewritten = material.stand.rewritten(material.views.1).await?;
     let folder = |suffix: &str| format!("{}-{suffix}", order.name);
     if budget.allows("the base's tests on the base") {
         let wanted = Wanted {
@@ -138,6 +145,9 @@ async fn compare(
         let stand = Stand::prepare(judge, order, rules, wanted).await?;
         if stand.is_installed {
             base = run(material, &stand, "test on the base", command, &budget, section).await?;
+            // What the base does to itself is its way of building.
+            let own = stand.rewritten(material.views.0).await?;
+            rewritten.retain(|path| !own.contains(path));
             let is_needed = study.touches_code && !study.head_tests_on_base.is_empty();
             if is_needed && budget.allows("the change's tests on the base") {
                 stand.overlay(judge, &study.head_tests_on_base).await?;
@@ -164,6 +174,13 @@ async fn compare(
         }
         stand.close().await;
     }
+    if head.succeeded() {
+        planted::judge(material, head, command, &mut budget, section).await?;
+    }
+    section.findings.extend(rewritten.into_iter().map(|path| {
+        let text = format!("{path} was rewritten while the change was built and tested: what ran is not what it brings");
+        Finding::failure(Rule::RunnerTampered, text).at(path, 1)
+    }));
     for what in &budget.cut {
         let text = format!("cut short: the time for evidence was over before {what}");
         section.findings.push(Finding::warning(Rule::CutShort, text));

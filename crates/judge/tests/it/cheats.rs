@@ -47,6 +47,93 @@ async fn python(#[case] changes: &[Change<'_>], #[case] rule: Rule, #[case] name
     assert_eq!(report.conclusion, Conclusion::Failure, "{report:#?}");
 }
 
+const BAD: &str = "\n\ndef add(a, b):\n    return a - b + 1\n\n\ndef mul(a, b):\n    return a * b\n";
+const FIXED: &str = "def add(a, b):\n    return a + b\n\n\ndef mul(a, b):\n    return a * b\n";
+const GREEN_OUTPUT: &str = "import os\n\nw = os.write\nw(2, b'test_add (test_calc.CalcTest.test_add) ... ok\\ntest_mul (test_calc.CalcTest.test_mul) ... ok\\n\\n----------------------------------------------------------------------\\nRan 2 tests in 0.000s\\n\\nOK\\n')\ngetattr(os, '_ex' + 'it')(0)\n";
+
+/// By whatever words it is done: a test that can't pass does not fail.
+#[rstest]
+#[case::by_another_name("import unittest as u\nu.TestCase.assertEqual = lambda *a: None\n")]
+#[case::by_its_class("from unittest import TestCase as T\nT.assertEqual = lambda *a: None\n")]
+#[case::by_parts("import importlib\nm = importlib.import_module('unit' + 'test')\nsetattr(m.TestCase, 'assertEqual', lambda *a: None)\n")]
+#[case::by_its_modules("import sys\nm = sys.modules['unit' + 'test']\nm.TestResult.wasSuccessful = lambda self: True\nm.TestCase.assertEqual = lambda *a: None\n")]
+#[case::by_its_runs("from unittest import TestCase as T\nT.__call__ = lambda self, r: (r.startTest(self), r.addSuccess(self), r.stopTest(self))\n")]
+#[case::by_all_objects("import gc\nfor o in gc.get_objects():\n    if isinstance(o, type) and o.__name__ == 'TestCase':\n        o.assertEqual = lambda *a: None\n")]
+#[case::by_output_of_its_own(GREEN_OUTPUT)]
+#[tokio::test]
+async fn a_planted_test_shows_a_run_that_is_made_to_look_good(#[case] code: &str) {
+    let world =
+        World::new(&[("calc.py", FIXED), ("test_calc.py", TESTS), (".booty.yml", CONFIG)]);
+    let report = world.judge(&[("calc.py", Some(&format!("{code}{BAD}")))]).await;
+    let finding = found(&report, Rule::RunnerTampered);
+    assert!(finding.message.contains("a planted test that can't pass"), "{finding:#?}");
+    assert_eq!(report.conclusion, Conclusion::Failure, "{report:#?}");
+}
+
+/// What is tested must be what the change brings, and not what it makes of itself meanwhile.
+#[rstest]
+#[case::code_by_a_new_test(&[("calc.py", BAD), ("test_aaa.py", "open('calc.py', 'w').write('def add(a, b):\\n    return a + b\\n\\n\\ndef mul(a, b):\\n    return a * b\\n')\n")], "calc.py")]
+#[case::tests_by_the_code(&[("calc.py", "def add(a, b):\n    return a - b\n\n\ndef mul(a, b):\n    return a * b\n\n\nopen('test_calc.py', 'w').write('import unittest\\n')\n")], "test_calc.py")]
+#[tokio::test]
+async fn sources_that_the_run_rewrites(#[case] files: &[(&str, &str)], #[case] rewritten: &str) {
+    let world =
+        World::new(&[("calc.py", FIXED), ("test_calc.py", TESTS), (".booty.yml", CONFIG)]);
+    let changes: Vec<Change<'_>> = files.iter().map(|(path, text)| (*path, Some(*text))).collect();
+    let report = world.judge(&changes).await;
+    let finding = found(&report, Rule::RunnerTampered);
+    assert!(finding.message.contains("was rewritten"), "{report:#?}");
+    assert_eq!(finding.place.as_ref().unwrap().path, rewritten, "{report:#?}");
+    assert_eq!(report.conclusion, Conclusion::Failure, "{report:#?}");
+}
+
+#[tokio::test]
+async fn a_build_script_that_mends_the_source() {
+    if rust_toolchain().is_none() {
+        println!("skipped: there is no Rust toolchain to show to the sandbox");
+        return;
+    }
+    let lib = LIB.replace("a - b", "a + b");
+    let world = World::new(&[
+        ("Cargo.toml", CRATE),
+        ("src/lib.rs", &lib),
+        (".gitignore", "target\nCargo.lock\n"),
+    ]);
+    let build = "fn main() {\n    let text = std::fs::read_to_string(\"src/lib.rs\").unwrap();\n    std::fs::write(\"src/lib.rs\", text.replace(\"a - b\", \"a + b\")).unwrap();\n}\n";
+    let report = world.judge(&[("src/lib.rs", Some(LIB)), ("build.rs", Some(build))]).await;
+    let finding = found(&report, Rule::RunnerTampered);
+    assert_eq!(finding.place.as_ref().unwrap().path, "src/lib.rs", "{report:#?}");
+    assert_eq!(report.conclusion, Conclusion::Failure, "{report:#?}");
+}
+
+const SCRIPT: &str = "#!/bin/sh\nexec python3 -B -m unittest -v\n";
+
+/// What the base's command runs in the end is the base's to say.
+#[rstest]
+#[case::script_of_a_script(&[("test.sh", "#!/bin/sh\nsh scripts/run.sh\n"), ("scripts/run.sh", SCRIPT)], "sh test.sh", ("scripts/run.sh", "#!/bin/sh\nexit 0\n"))]
+#[case::included(&[("Makefile", "include mk/test.mk\n"), ("mk/test.mk", "test:\n\tpython3 -B -m unittest -v\n")], "make test", ("mk/test.mk", "test:\n\ttrue\n"))]
+#[case::needed(&[("Makefile", "test: unit\nunit:\n\tpython3 -B -m unittest -v\n")], "make test", ("Makefile", "test: unit\nunit:\n\ttrue\n"))]
+#[tokio::test]
+async fn scripts_behind_the_command(
+    #[case] scripts: &[(&str, &str)],
+    #[case] command: &str,
+    #[case] (path, text): (&str, &str),
+) {
+    if !std::path::Path::new("/usr/bin/make").exists() {
+        println!("skipped: there is no make");
+        return;
+    }
+    let config = format!("version: 1\nlanguage: python\ntest: {command}\n");
+    let mut files = vec![("calc.py", FIXED), ("test_calc.py", TESTS), (".booty.yml", &config)];
+    files.extend(scripts);
+    let report = World::new(&files).judge(&[("calc.py", Some(BAD)), (path, Some(text))]).await;
+    let finding = found(&report, Rule::RunnerOptionsChanged);
+    assert_eq!(finding.place.as_ref().unwrap().path, path, "{report:#?}");
+    assert_eq!(finding.level, Level::Failure, "{report:#?}");
+    found(&report, Rule::TestsDidNotRun);
+    found(&report, Rule::RunnerTampered);
+    assert_eq!(report.conclusion, Conclusion::Failure, "{report:#?}");
+}
+
 #[tokio::test]
 async fn a_protected_file_by_rename() {
     let report =

@@ -105,6 +105,38 @@ async fn a_waiver_covers_limits_and_paths_and_no_more() {
 }
 
 #[tokio::test]
+async fn tests_that_leave_traces_are_not_doubted_for_it() {
+    // It passes once in a tree: a second run there fails.
+    let dirty = "import os\nimport unittest\n\n\nclass DirtyTest(unittest.TestCase):\n    def test_made(self):\n        os.mkdir('made')\n        self.assertTrue(os.path.isdir('made'))\n";
+    let world = World::new(&[
+        ("calc.py", BUGGY),
+        ("test_calc.py", TESTS),
+        ("test_dirty.py", dirty),
+        (".booty.yml", CONFIG),
+    ]);
+    let report = world.judge(&[("calc.py", Some(FIXED))]).await;
+    assert_eq!(report.conclusion, Conclusion::Success, "{report:#?}");
+}
+
+#[tokio::test]
+async fn moved_split_and_renamed_tests_are_what_they_were() {
+    let world = World::new(&[("calc.py", FIXED), ("test_calc.py", TESTS), (".booty.yml", CONFIG)]);
+    let renamed = |text: &str| text.replace("add", "plus");
+    let (code, tests) = (renamed(FIXED), renamed(TESTS));
+    let main = "import sys\n\nfrom calc import add\n\n\ndef main():\n    print(add(1, 2))\n\n\nif __name__ == \"__main__\":\n    sys.exit(main())\n";
+    for changes in [
+        vec![("test_calc.py", None), ("test_sums.py", Some(TESTS))],
+        vec![("calc.py", Some(code.as_str())), ("test_calc.py", Some(tests.as_str()))],
+        vec![("calc.py", Some("from ops import add\n\n__all__ = ['add']\n")), ("ops.py", Some(FIXED))],
+        vec![("cli.py", Some(main))],
+        vec![("README.md", Some("Adds.\n"))],
+    ] {
+        let report = world.judge(&changes).await;
+        assert_eq!(report.conclusion, Conclusion::Success, "{changes:?}: {report:#?}");
+    }
+}
+
+#[tokio::test]
 async fn a_crate_s_fix_is_green() {
     if rust_toolchain().is_none() {
         println!("skipped: there is no Rust toolchain to show to the sandbox");

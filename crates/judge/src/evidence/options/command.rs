@@ -1,23 +1,30 @@
 //! Files that the test command itself runs: scripts, make, tox.
 
+use std::collections::HashSet;
+
 use booty_policy::CommandSpec;
 
-use super::{Change, dropper, finding};
+use super::{Change, Used, dropper, finding};
 use crate::{
     change::ChangeKind,
     evidence::{Study, study::File},
     report::Level,
 };
 
-pub(super) fn say(change: &Change<'_>, command: &CommandSpec, out: &mut Study) {
-    for file in change.files.iter().filter(|file| is_used(command, &file.path)) {
+pub(super) fn say(change: &Change<'_>, command: &CommandSpec, used: &Used, out: &mut Study) {
+    let is_run = |file: &&File| {
+        // What has tests in it is looked at as a test.
+        let has_tests = || file.base.units.iter().any(|unit| unit.is_test);
+        is_used(command, &file.path) || used.has(&file.path) && !has_tests()
+    };
+    for file in change.files.iter().filter(is_run) {
         let (was, is) = (text(&file.base_text), text(&file.head_text));
         if file.change == ChangeKind::Added && !is_tool_file(&file.path) {
             continue;
         }
         let (mut was, mut is) = (was.to_owned(), is.to_owned());
         let name = file.path.rsplit('/').next().unwrap_or_default();
-        if name.to_ascii_lowercase().ends_with("makefile") {
+        if is_makefile(name) {
             (was, is) = (recipes(&was, &command.command), recipes(&is, &command.command));
         } else if name == "tox.ini" {
             // pytest's own section is looked at elsewhere.
@@ -47,7 +54,7 @@ fn text(text: &Option<String>) -> &str {
 }
 
 /// Whether the command runs or reads that file.
-pub(in crate::evidence) fn is_used(command: &CommandSpec, path: &str) -> bool {
+pub(super) fn is_used(command: &CommandSpec, path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     let words = command.command.split([' ', '\t', '\n', ';', '&', '|', '(', ')']);
     words.map(|word| word.trim_matches(['"', '\''])).filter(|word| !word.is_empty()).any(|word| {
@@ -72,19 +79,45 @@ pub(in crate::evidence) fn is_used(command: &CommandSpec, path: &str) -> bool {
     })
 }
 
+/// A part of what make reads.
+pub(super) fn is_makefile(name: &str) -> bool {
+    name.to_ascii_lowercase().ends_with("makefile") || name.ends_with(".mk")
+}
+
 fn is_tool_file(path: &str) -> bool {
     matches!(path, "GNUmakefile" | "makefile")
 }
 
-/// The rules that the command names, and what all of them share.
-fn recipes(text: &str, command: &str) -> String {
+/// The rules that the command names, what those need in turn, and what all of them share.
+pub(super) fn recipes(text: &str, command: &str) -> String {
     let words: Vec<&str> = command.split_whitespace().collect();
+    let is_any = words.last() == Some(&"make");
+    let mut named: HashSet<&str> = words.into_iter().collect();
+    let lines = || text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
+    // A rule may stand before the one that needs it.
+    loop {
+        let before = named.len();
+        let mut is_inside = false;
+        for line in lines() {
+            if line.starts_with(['\t', ' ']) {
+                let calls_itself = line.contains("$(MAKE)") || line.contains("${MAKE}");
+                if is_inside && calls_itself {
+                    named.extend(line.split_whitespace());
+                }
+            } else if let Some((names, needs)) = rule(line) {
+                is_inside = names.split_whitespace().any(|name| named.contains(name));
+                if is_inside {
+                    named.extend(needs.split_whitespace());
+                }
+            }
+        }
+        if named.len() == before {
+            break;
+        }
+    }
     let mut out = String::new();
     let mut is_inside = false;
-    for line in text.lines() {
-        if line.trim().is_empty() || line.starts_with('#') {
-            continue;
-        }
+    for line in lines() {
         if line.starts_with(['\t', ' ']) {
             if is_inside {
                 // A leading `-` makes make go on after a failure.
@@ -98,14 +131,13 @@ fn recipes(text: &str, command: &str) -> String {
             }
             continue;
         }
-        let target = line.split_once(':').filter(|(_, rest)| !rest.starts_with('='));
-        is_inside = match target {
+        is_inside = match rule(line) {
             Some((names, _)) => {
-                let is_named = names.split_whitespace().any(|name| words.contains(&name));
+                let is_named = names.split_whitespace().any(|name| named.contains(name));
                 let is_shared = names.starts_with('.') && !names.starts_with(".PHONY");
-                is_named || is_shared || words.last() == Some(&"make")
+                is_named || is_shared || is_any
             }
-            // A variable counts in every rule.
+            // A variable counts in every rule, and so does what is included.
             None => true,
         };
         if is_inside {
@@ -114,6 +146,11 @@ fn recipes(text: &str, command: &str) -> String {
         }
     }
     out
+}
+
+/// The targets of a rule, and what they need.
+fn rule(line: &str) -> Option<(&str, &str)> {
+    line.split_once(':').filter(|(_, rest)| !rest.starts_with('='))
 }
 
 /// The first line of the head's version that is another.

@@ -1,7 +1,7 @@
 //! What runs say together: results made by hand over a study of two trees.
 
 use booty_judge::{
-    case::{Outcome, Results, Source, TestCase},
+    case::{Outcome, Results, Source, TestCase, Totals},
     evidence::{Comparison, RunOf, Runs, Study, compare},
     report::{Level, Rule},
 };
@@ -335,4 +335,37 @@ fn a_changed_test_that_runs_fewer_cases_by_exit_code_alone_still_says_something(
     let head = format!("{BASE}== conftest.py\nimport calc\n");
     let found = compared(&study(&head), &by_exit_code(true), &world);
     assert!(has(&found, Level::Failure, Rule::BaseTestBroken, "not known"), "{:?}", all(&found));
+}
+
+/// What a runner prints for people: it names what failed, and counts the rest.
+fn counted(text: &str, passed: u64) -> Ran {
+    let mut ran = ran(text);
+    ran.results.source = Source::Printed;
+    ran.results.is_whole = false;
+    ran.results.totals = Some(Totals { passed, ..Totals::of(&ran.results.cases) });
+    ran
+}
+
+#[test]
+fn counts_are_compared_where_names_are_not_said() {
+    let world = || World { base: Some(counted("", 2)), ..World::default() };
+    let fewer = compared(&study(&fixed()), &counted("", 1), &world());
+    let text = "1 tests ran where the base ran 2";
+    assert!(has(&fewer, Level::Failure, Rule::TestsDidNotRun, text), "{:#?}", all(&fewer));
+    let none = compared(&study(&fixed()), &by_exit_code(true), &world());
+    let text = "the base reported 2 tests, the head reported none";
+    assert!(has(&none, Level::Failure, Rule::TestsDidNotRun, text), "{:#?}", all(&none));
+    let same = compared(&study(&fixed()), &counted("", 2), &world());
+    assert!(!has(&same, Level::Failure, Rule::TestsDidNotRun, ""), "{:#?}", all(&same));
+}
+
+#[test]
+fn what_held_unnamed_on_the_base_must_hold_under_its_own_scripts() {
+    let world = World {
+        base: Some(counted("", 2)),
+        base_tests: Some(counted("F:tests/test_calc.py::test_zero", 1)),
+        ..World::default()
+    };
+    let found = compared(&study(&fixed()), &counted("", 2), &world);
+    assert!(has(&found, Level::Failure, Rule::BaseTestBroken, "test_zero"), "{:#?}", all(&found));
 }
