@@ -110,8 +110,15 @@ async fn judge(args: &VerifyArgs, stop: &CancellationToken) -> anyhow::Result<Re
     };
     let repository = repository(&args.repo);
     let waiver = args.waive.then(|| Waiver { label: "--waive".to_owned(), by: "you".to_owned() });
-    let order =
-        Order { proposal: &proposal, repository: &repository, scope: SCOPE, name: JOB, waiver, cancel: stop.clone(), progress: &progress };
+    let order = Order {
+        proposal: &proposal,
+        repository: &repository,
+        scope: SCOPE,
+        name: JOB,
+        waiver,
+        cancel: stop.clone(),
+        progress: &progress,
+    };
     Ok(judge.judge(&order).await?)
 }
 

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use booty_policy::{Language, TreeView as _, config::CommandSpec};
 use booty_sandbox::{Mount, RunResult};
-use tempfile::TempDir;
 use booty_workspace::{Checkout, FileContent, Mode, Proposal, Side};
+use tempfile::TempDir;
 
 use crate::{
     case::Results,
@@ -88,8 +88,7 @@ impl Stand {
             Side::Base => setup::BASE_SCOPE,
             Side::Merged => order.scope,
         };
-        let installed =
-            setup::run(judge, order, rules, wanted.commands, scope, &mut shell).await?;
+        let installed = setup::run(judge, order, rules, wanted.commands, scope, &mut shell).await?;
         let build = build_folder(judge, rules, &mut shell).await?;
         Ok(Self {
             package_json: package_json(&wanted),

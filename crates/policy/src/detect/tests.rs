@@ -73,7 +73,10 @@ fn said(files: &str) -> String {
 )]
 #[case("requirements.txt=#pytest a.py", "python: – (requirements.txt but nothing names pytest)")]
 #[case("a.py $(id)/test_a.py", "python: – (Python files but nothing names pytest)")]
-#[case("Cargo.toml src/main.rs", "rust: cargo test --no-fail-fast --offline (Cargo.toml at the root)")]
+#[case(
+    "Cargo.toml src/main.rs",
+    "rust: cargo test --no-fail-fast --offline (Cargo.toml at the root)"
+)]
 #[case(
     "Cargo.toml=[workspace] a/src/lib.rs",
     "rust: cargo test --no-fail-fast --offline --workspace (Cargo.toml at the root)"
