@@ -33,8 +33,9 @@ docs: build ## Write the generated parts of docs/ anew
 	@$(BOOTY) docs configuration > docs/CONFIGURATION.md
 	@$(BOOTY) config schema > docs/booty.schema.json
 
-bench: setup ## Measure ingress side by side with a probe that only checks the HMAC and publishes
+bench: setup ## Measure ingress beside a bare probe, and a judgement beside its commands run by hand
 	cargo run --release -p booty-ingress --example bench
+	cargo run --release -p booty-judge --example bench
 
 contract: ## Check the simulator's traffic against GitHub's published OpenAPI (needs npm and pip)
 	@crates/sim/contract/run .tools/contract

@@ -130,7 +130,7 @@ pub(crate) struct VerifyArgs {
     /// Waive limits and protected paths, as the waiver label does on GitHub
     #[arg(long)]
     pub(crate) waive: bool,
-    /// The report as JSON
+    /// The report as JSON; where there is none, an object with `error` and `causes`
     #[arg(long)]
     pub(crate) json: bool,
 }

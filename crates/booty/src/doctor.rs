@@ -81,7 +81,8 @@ fn settings() -> Finding {
     match env.finish() {
         Ok(()) => ok("settings", "every service could start with them"),
         Err(problems) => {
-            let mut named: Vec<_> = problems.0.iter().map(|one| format!("{} {}", one.name, one.problem)).collect();
+            let mut named: Vec<_> =
+                problems.0.iter().map(|one| format!("{} {}", one.name, one.problem)).collect();
             named.sort();
             named.dedup();
             wrong("settings", format!("{} (docs/CONFIGURATION.md)", named.join("; ")))

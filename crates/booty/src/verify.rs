@@ -1,6 +1,7 @@
 //! `booty verify`: the verifier's stages on a local repository, with no GitHub and no broker.
 
 use std::{
+    error::Error as _,
     io::{IsTerminal as _, Write as _},
     path::Path,
 };
@@ -33,12 +34,8 @@ pub(crate) async fn run(args: VerifyArgs) -> anyhow::Result<Exit> {
     let report = match judge(&args, &stop).await {
         Ok(report) => report,
         Err(error) => {
+            not_judged(&error, args.json)?;
             // 1 would say that the change is bad.
-            let mut text = format!("booty: could not judge: {error}");
-            for cause in error.chain().skip(1) {
-                text.push_str(&format!("\n  because: {cause}"));
-            }
-            writeln!(std::io::stderr(), "{text}")?;
             return Ok(Exit::CouldNotJudge);
         }
     };
@@ -55,6 +52,21 @@ pub(crate) async fn run(args: VerifyArgs) -> anyhow::Result<Exit> {
         Conclusion::Failure => Exit::Failure,
         Conclusion::Neutral => Exit::CouldNotJudge,
     })
+}
+
+/// Says why there is no report; for a script too, which reads stdout.
+fn not_judged(error: &anyhow::Error, json: bool) -> anyhow::Result<()> {
+    let causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
+    let mut text = format!("booty: could not judge: {error}");
+    for cause in &causes {
+        text.push_str(&format!("\n  because: {cause}"));
+    }
+    writeln!(std::io::stderr(), "{text}")?;
+    if json {
+        let said = serde_json::json!({ "error": error.to_string(), "causes": causes });
+        writeln!(std::io::stdout(), "{said:#}")?;
+    }
+    Ok(())
 }
 
 async fn judge(args: &VerifyArgs, stop: &CancellationToken) -> anyhow::Result<Report> {
@@ -74,7 +86,7 @@ async fn judge(args: &VerifyArgs, stop: &CancellationToken) -> anyhow::Result<Re
     let mut settings = SandboxSettings::from_words(backend.as_deref(), &read_only)
         .map_err(|path| anyhow::anyhow!("BOOTY_SANDBOX_RO: {path:?} is not an absolute path"))?;
     settings.forwarder = Some(std::env::current_exe()?);
-    let sandbox = Sandbox::prepare(settings).await.context("sandbox unavailable")?;
+    let sandbox = Sandbox::prepare(settings).await?;
     let merge = workspaces.merge_local(&args.repo, &args.base, &args.head, stop.clone()).await?;
     let proposal = match merge {
         Merge::Clean(proposal) => proposal,
@@ -84,7 +96,7 @@ async fn judge(args: &VerifyArgs, stop: &CancellationToken) -> anyhow::Result<Re
     };
     let judge = Judge {
         sandbox,
-        setup: setup()?,
+        setup: setup(folder.path())?,
         env: Default::default(),
         limits: Limits::default(),
         scratch,
@@ -111,12 +123,27 @@ async fn judge(args: &VerifyArgs, stop: &CancellationToken) -> anyhow::Result<Re
 }
 
 /// Dependencies are kept from one run to the next, as the verifier keeps them.
-fn setup() -> anyhow::Result<Setup> {
+fn setup(folder: &Path) -> anyhow::Result<Setup> {
     let mut env = Env::from_process();
     let data_dir = common::data_dir(&mut env);
-    let settings = booty_verifier::settings::setup(&mut env, &data_dir);
+    let mut settings = booty_verifier::settings::setup(&mut env, &data_dir);
     env.finish()?;
-    Ok(Setup::new(settings, Operator::new(children::environment()))?)
+    let operator = Operator::new(children::environment());
+    match Setup::new(settings.clone(), operator.clone()) {
+        Ok(setup) => Ok(setup),
+        // A home that can't be written to is no reason not to judge.
+        Err(error) => {
+            let why = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+            let place = settings.cache_root.display();
+            writeln!(
+                std::io::stderr(),
+                "booty: dependencies are not kept for the next run: {place}: {why} \
+                 (BOOTY_DATA_DIR names another folder)"
+            )?;
+            settings.cache_root = folder.join("setup");
+            Ok(Setup::new(settings, operator)?)
+        }
+    }
 }
 
 /// A name for the repository, by where it is.

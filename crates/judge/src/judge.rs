@@ -19,7 +19,7 @@ use crate::{
     evidence::Study,
     report::{Conclusion, Finding, Report, Rule, Section, Stage, State, VERSION, millis},
     rules::Rules,
-    stage::{evidence, imports, policy, tests},
+    stage::{evidence, imports, policy, setup, tests},
     stand::{Stand, Wanted, not_reached},
     view::SideView,
 };
@@ -161,7 +161,12 @@ impl Judge {
         sections.push(policy.await?);
 
         let study = evidence::study(rules, base, merged, &changed).await?;
-        let stand = stage_with(order, Stage::Setup, async {
+        let stands = stage_with(order, Stage::Setup, async {
+            // What the base's cache holds serves the change too, and never the other way round.
+            let first = match setup::is_same(rules, merged, &changed) {
+                true => Some(Stand::prepare(self, order, rules, base_wanted(order, rules)).await?),
+                false => None,
+            };
             let wanted = Wanted {
                 proposal,
                 side: Side::Merged,
@@ -171,13 +176,18 @@ impl Judge {
             };
             let mut stand = Stand::prepare(self, order, rules, wanted).await?;
             let section = std::mem::replace(&mut stand.setup, Section::new(Stage::Setup));
-            Ok((section, stand))
+            Ok((section, (stand, first)))
         });
-        let (section, stand) = stand.await?;
+        let (section, (stand, mut first)) = stands.await?;
         sections.push(section);
 
-        let rest = Box::pin(self.on(order, rules, &stand, (base, merged), &changed, study)).await;
+        let rest =
+            Box::pin(self.on(order, rules, &stand, &mut first, (base, merged), &changed, study))
+                .await;
         stand.close().await;
+        if let Some(base) = first {
+            base.close().await;
+        }
         sections.extend(rest?);
         Ok(sections)
     }
@@ -189,6 +199,7 @@ impl Judge {
         order: &Order<'_>,
         rules: &Rules,
         stand: &Stand,
+        base_stand: &mut Option<Stand>,
         (base, merged): (&SideView, &SideView),
         changed: &[ChangedFile],
         study: Option<Study>,
@@ -230,7 +241,7 @@ impl Judge {
                 views: (base, merged),
                 head: tested.run.as_ref(),
             };
-            let evidenced = evidence::judge(&material).await?;
+            let evidenced = evidence::judge(&material, base_stand).await?;
             Ok((evidenced.section, evidenced.only_pre_existing))
         });
         let (evidence, only_pre_existing) = Box::pin(evidenced).await?;
@@ -245,6 +256,17 @@ impl Judge {
         sections.push(tested.section);
         sections.push(evidence);
         Ok(sections)
+    }
+}
+
+/// The base as it is.
+pub(crate) fn base_wanted<'a>(order: &'a Order<'_>, rules: &'a Rules) -> Wanted<'a> {
+    Wanted {
+        proposal: order.proposal,
+        side: Side::Base,
+        name: format!("{}-base", order.name),
+        overlay: &[],
+        commands: &rules.base,
     }
 }
 

@@ -24,6 +24,8 @@ use crate::{
 /// Where a run's report is expected, inside. Outside the tree: what lies in the tree is the change's.
 const PACKAGE_JSON: &str = "package.json";
 const REPORT_FOLDER: &str = "/booty/report";
+/// Where go keeps what it compiled, inside. Without one it compiles its standard library in each run.
+const BUILD_FOLDER: &str = "/booty/go-build";
 
 /// A tree that things can be run in.
 pub(crate) struct Stand {
@@ -37,6 +39,8 @@ pub(crate) struct Stand {
     pub(crate) setup: Section,
     /// Whether the dependencies are there, or there are none.
     pub(crate) is_installed: bool,
+    /// What this tree's runs compiled. Another tree's code must not write to it.
+    _build: Option<TempDir>,
 }
 
 /// One run of the test command.
@@ -90,11 +94,13 @@ impl Stand {
             Side::Merged => order.scope,
         };
         let installed = setup::run(judge, order, rules, wanted.commands, scope, &mut shell).await?;
+        let build = build_folder(judge, rules, &mut shell).await?;
         Ok(Self {
             package_json: package_json(&wanted),
             stamps,
             checkout,
             shell,
+            _build: build,
             setup: installed.section,
             is_installed: installed.is_there,
         })
@@ -118,11 +124,7 @@ impl Stand {
         commands: &Commands,
         command: &CommandSpec,
     ) -> Result<TestRun, Error> {
-        let folder = tempfile::Builder::new()
-            .prefix("booty-report-")
-            .tempdir_in(&judge.scratch)
-            .map_err(Error::Scratch)?;
-        own(judge, folder.path().to_owned()).await?;
+        let folder = scratch(judge, "booty-report-").await?;
         let package = self.package_json.as_deref();
         let instrumented =
             results::instrument_package(commands.runner, command, REPORT_FOLDER, package);
@@ -181,6 +183,35 @@ impl Stand {
             tracing::warn!(event = "workspace_left", error);
         }
     }
+}
+
+/// A folder for go's compiled packages that all runs in one tree share.
+async fn build_folder(
+    judge: &Judge,
+    rules: &Rules,
+    shell: &mut Shell,
+) -> Result<Option<TempDir>, Error> {
+    if rules.language != Some(Language::Go) {
+        return Ok(None);
+    }
+    let folder = scratch(judge, "booty-build-").await?;
+    shell.mounts.push(Mount {
+        source: folder.path().to_owned(),
+        target: PathBuf::from(BUILD_FOLDER),
+        writable: true,
+    });
+    shell.env.entry("GOCACHE".to_owned()).or_insert_with(|| BUILD_FOLDER.to_owned());
+    Ok(Some(folder))
+}
+
+/// A folder that the sandbox's user may write to.
+async fn scratch(judge: &Judge, prefix: &str) -> Result<TempDir, Error> {
+    let folder = tempfile::Builder::new()
+        .prefix(prefix)
+        .tempdir_in(&judge.scratch)
+        .map_err(Error::Scratch)?;
+    own(judge, folder.path().to_owned()).await?;
+    Ok(folder)
 }
 
 /// Which `package.json` the tree has, with what is put over it.

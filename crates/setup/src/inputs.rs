@@ -22,9 +22,17 @@ const MAX_ENTRIES: usize = 300_000;
 const SKIPPED: [&str; 7] =
     [".git", "node_modules", "target", ".venv", "venv", "__pycache__", "site-packages"];
 
-/// The hash of all manifests and locks of these kinds, with their paths. `None`: there are none, or
-/// more than can be looked at, so that there is nothing to remember an installation by. Blocks.
-pub(crate) fn hash(tree: &Path, kinds: &[Kind]) -> Option<[u8; 32]> {
+/// What a tree's packages are known by.
+pub(crate) struct Packages {
+    /// The hash of all manifests and locks, with their paths.
+    pub(crate) hash: [u8; 32],
+    /// Whether there is any. Without, the step's own script is all that names packages.
+    pub(crate) are_named: bool,
+}
+
+/// Reads all manifests and locks of these kinds. `None`: there are more than can be looked at, so
+/// that there is nothing to remember an installation by. Blocks.
+pub(crate) fn read_all(tree: &Path, kinds: &[Kind]) -> Option<Packages> {
     let mut files = find(tree, kinds)?;
     files.sort();
     let mut hasher = Sha256::new();
@@ -36,7 +44,7 @@ pub(crate) fn hash(tree: &Path, kinds: &[Kind]) -> Option<[u8; 32]> {
         hasher.update((content.len() as u64).to_le_bytes());
         hasher.update(&content);
     }
-    (!files.is_empty()).then(|| hasher.finalize().into())
+    Some(Packages { hash: hasher.finalize().into(), are_named: !files.is_empty() })
 }
 
 /// Their paths, relative to the tree. Follows no link.

@@ -29,6 +29,8 @@ impl Kind {
                 let named = ["pyproject.toml", "setup.py", "setup.cfg", "Pipfile", "Pipfile.lock"];
                 named.contains(&file)
                     || ["poetry.lock", "uv.lock", "pdm.lock", "tox.ini"].contains(&file)
+                    // They name pytest where nothing names anything.
+                    || ["pytest.ini", "conftest.py"].contains(&file)
                     || (file.ends_with(".txt")
                         && (file.contains("requirements") || file.contains("constraints")))
             }

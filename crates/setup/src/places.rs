@@ -102,7 +102,7 @@ pub(crate) const COPY_NODE: &str =
 pub(crate) const COLLECT_WHEELS: &str = "mkdir -p /cache/wheels\n\
     for python in .venv/bin/python venv/bin/python env/bin/python */.venv/bin/python; do\n\
     [ -x \"$python\" ] || continue\n\
-    \"$python\" -m pip freeze --all --exclude-editable | grep == | grep -v ^pip= > /tmp/frozen\n\
+    \"$python\" -m pip freeze --all --local --exclude-editable | grep == | grep -v ^pip= > /tmp/frozen\n\
     for name in setuptools wheel; do grep -q \"^$name=\" /tmp/frozen || echo $name >> /tmp/frozen; done\n\
     \"$python\" -m pip wheel --quiet --no-deps --wheel-dir /cache/wheels -r /tmp/frozen\n\
     done\n\

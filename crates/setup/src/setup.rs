@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     cache::{Cache, CacheError, CacheFolder, CacheKey, Caches, Filling},
-    inputs,
+    inputs::{self, Packages},
     kind::Kind,
     outcome::{After, Installed, NotInstalled, NotInstalledWhy, SetupOutcome},
     places,
@@ -95,9 +95,21 @@ impl Setup {
             return offline(sandbox, step, NotInstalledWhy::NetworkOff, Vec::new(), cancel).await;
         }
         let Some(packages) = packages(step).await else {
-            // No manifest: nothing to install, or nothing to know an installation by.
+            // Nothing to know an installation by.
             return offline(sandbox, step, NotInstalledWhy::NoNetwork, Vec::new(), cancel).await;
         };
+        if step.kinds.is_empty() {
+            return offline(sandbox, step, NotInstalledWhy::NoNetwork, Vec::new(), cancel).await;
+        }
+        let Packages { hash: packages, are_named } = packages;
+        if !are_named && !self.is_kept(step, &packages)? {
+            // Most such scripts fetch nothing, or what the machine has.
+            let why = NotInstalledWhy::NoNetwork;
+            let alone = offline(sandbox, step, why, Vec::new(), cancel).await?;
+            if matches!(alone, SetupOutcome::Installed(_)) {
+                return Ok(alone);
+            }
+        }
         for scope in &step.also_from {
             if let Some(cache) = self.shared.caches.find(&key(step, scope, &packages))?
                 && let Some(installed) = from_cache(sandbox, step, &cache, cancel).await?
@@ -118,6 +130,16 @@ impl Setup {
             }
         };
         self.fill(sandbox, step, filling, cancel).await
+    }
+
+    /// Whether there is a cache that it may use.
+    fn is_kept(&self, step: &SetupStep, packages: &[u8; 32]) -> Result<bool, SetupError> {
+        for scope in step.also_from.iter().chain([&step.scope]) {
+            if self.shared.caches.find(&key(step, scope, packages))?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     async fn fill(
@@ -277,10 +299,10 @@ fn with_env(step: &SetupStep, env: places::Env) -> Command {
     command
 }
 
-/// The hash of what names its packages.
-async fn packages(step: &SetupStep) -> Option<[u8; 32]> {
+/// What its packages are known by.
+async fn packages(step: &SetupStep) -> Option<Packages> {
     let (tree, kinds) = (step.command.work_tree.clone(), step.kinds.clone());
-    tokio::task::spawn_blocking(move || inputs::hash(&tree, &kinds)).await.ok().flatten()
+    tokio::task::spawn_blocking(move || inputs::read_all(&tree, &kinds)).await.ok().flatten()
 }
 
 fn key(step: &SetupStep, scope: &str, packages: &[u8; 32]) -> CacheKey {

@@ -6,3 +6,4 @@ mod arrows;
 mod checks;
 mod forward;
 mod line;
+mod verify;

@@ -6,8 +6,9 @@ use booty_policy::{Redact, redact, strip_hidden};
 
 use super::{Conclusion, Finding, Level, Report, State};
 
-/// Lines of a finding's detail that are shown.
-const MAX_DETAIL_LINES: usize = 30;
+/// Lines of a finding's detail that are shown: its beginning says what ran, its end why it failed.
+const HEAD_LINES: usize = 10;
+const TAIL_LINES: usize = 30;
 
 /// Writes a report as lines; with colours when `ansi`.
 pub fn terminal(report: &Report, ansi: bool) -> String {
@@ -64,12 +65,19 @@ fn finding_text(out: &mut String, finding: &Finding, paint: Paint) {
     let Some(detail) = &finding.detail else { return };
     let detail = strip_hidden(&redact(detail, Redact::default()));
     let lines: Vec<&str> = detail.trim_end().lines().collect();
-    for text in lines.iter().take(MAX_DETAIL_LINES) {
+    let mut show = |text: &str| {
         let _ = writeln!(out, "            {}", paint.dim(&format!("| {text}")));
-    }
-    if lines.len() > MAX_DETAIL_LINES {
-        let more = format!("| … {} more lines", lines.len() - MAX_DETAIL_LINES);
-        let _ = writeln!(out, "            {}", paint.dim(&more));
+    };
+    // One line in the place of one is no shorter.
+    let left_out = lines.len().saturating_sub(HEAD_LINES + TAIL_LINES);
+    let left_out = if left_out > 1 { left_out } else { 0 };
+    for (number, text) in lines.iter().enumerate() {
+        if left_out > 0 && number == HEAD_LINES {
+            show(&format!("… {left_out} lines"));
+        }
+        if left_out == 0 || number < HEAD_LINES || number >= HEAD_LINES + left_out {
+            show(text);
+        }
     }
 }
 

@@ -15,6 +15,7 @@ mod junit;
 mod nextest;
 mod npm;
 mod pytest;
+mod tap;
 mod text;
 mod unittest;
 
@@ -227,6 +228,7 @@ fn from_output(runner: Runner, output: &str, directory: &str) -> Results {
         js::vitest::printed,
         js::node::printed,
         js::mocha::printed,
+        tap::printed,
     ];
     let all = readers.map(|reader| reader(output, directory));
     let known = all.into_iter().filter(|results| results.totals.is_some());

@@ -11,7 +11,7 @@ use crate::{
     change::ChangedFile,
     error::Error,
     evidence::{self, Comparison, RunOf, Runs, Study},
-    judge::{Judge, Order},
+    judge::{Judge, Order, base_wanted},
     report::{Finding, Level, Rule, Section, Stage, State},
     rules::Rules,
     stage::policy::plural,
@@ -62,7 +62,12 @@ pub(crate) async fn study(
 }
 
 /// Runs what has to be compared, and compares.
-pub(crate) async fn judge(material: &Material<'_>) -> Result<Evidenced, Error> {
+///
+/// `base` is the base's stand where there is one already; it may be taken.
+pub(crate) async fn judge(
+    material: &Material<'_>,
+    base: &mut Option<Stand>,
+) -> Result<Evidenced, Error> {
     let Material { rules, study, head, .. } = material;
     let mut section = Section::new(Stage::Evidence);
     let wanted = rules.config.verifier.evidence;
@@ -71,7 +76,7 @@ pub(crate) async fn judge(material: &Material<'_>) -> Result<Evidenced, Error> {
     let (mut only_pre_existing, mut is_weighed) = (false, false);
     match (head, &rules.base.test) {
         (Some(head), Some(command)) if head_failed || is_asked => {
-            let comparison = compare(material, head, command, &mut section).await?;
+            let comparison = compare(material, head, command, base, &mut section).await?;
             say(&comparison, &mut section);
             // They hold what the reading of both trees found, weighed by what ran.
             section.findings.extend(comparison.findings);
@@ -125,6 +130,7 @@ async fn compare(
     material: &Material<'_>,
     head: &TestRun,
     command: &CommandSpec,
+    base_stand: &mut Option<Stand>,
     section: &mut Section,
 ) -> Result<Comparison, Error> {
     let Material { judge, order, rules, study, .. } = material;
@@ -135,14 +141,10 @@ async fn compare(
     let mut rewritten = material.stand.rewritten(material.views.1).await?;
     let folder = |suffix: &str| format!("{}-{suffix}", order.name);
     if budget.allows("the base's tests on the base") {
-        let wanted = Wanted {
-            proposal: order.proposal,
-            side: Side::Base,
-            name: folder("base"),
-            overlay: &[],
-            commands: &rules.base,
+        let stand = match base_stand.take() {
+            Some(stand) => stand,
+            None => Stand::prepare(judge, order, rules, base_wanted(order, rules)).await?,
         };
-        let stand = Stand::prepare(judge, order, rules, wanted).await?;
         if stand.is_installed {
             base = run(material, &stand, "test on the base", command, &budget, section).await?;
             // What the base does to itself is its way of building.

@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
-use booty_policy::{Language, RegistryName};
+use booty_policy::{Language, RegistryName, detect::manifests_and_locks};
 use booty_setup::{Kind, NotInstalled, SetupError, SetupOutcome, SetupStep};
 
 use crate::{
+    change::{ChangeKind, ChangedFile},
     error::Error,
     judge::{Judge, Order},
     report::{Finding, Ran, Rule, Section, Stage, State},
@@ -14,6 +15,7 @@ use crate::{
     shell::Shell,
     stage::{check::tail, policy::plural},
     stand::plain_script,
+    view::SideView,
 };
 
 /// Whose caches everybody may use: what was merged is trusted by everybody.
@@ -81,6 +83,18 @@ pub(crate) async fn run(
             Ok(Installed { section, is_there: false })
         }
     }
+}
+
+/// Whether both trees want the very same packages, installed in the same way.
+pub(crate) fn is_same(rules: &Rules, merged: &SideView, changed: &[ChangedFile]) -> bool {
+    let command = |commands: &Commands| commands.setup.as_ref().map(|setup| setup.command.clone());
+    let (Some(language), Some(base)) = (rules.language, command(&rules.base)) else { return false };
+    if command(&rules.merged) != Some(base) {
+        return false;
+    }
+    let deciding = manifests_and_locks(language, merged);
+    // A deleted file may have been one of them.
+    changed.iter().all(|file| file.kind != ChangeKind::Deleted && !deciding.contains(&file.path))
 }
 
 fn not_installed(section: &mut Section, script: &str, not: NotInstalled) {

@@ -47,7 +47,8 @@ async fn python(#[case] changes: &[Change<'_>], #[case] rule: Rule, #[case] name
     assert_eq!(report.conclusion, Conclusion::Failure, "{report:#?}");
 }
 
-const BAD: &str = "\n\ndef add(a, b):\n    return a - b + 1\n\n\ndef mul(a, b):\n    return a * b\n";
+const BAD: &str =
+    "\n\ndef add(a, b):\n    return a - b + 1\n\n\ndef mul(a, b):\n    return a * b\n";
 const FIXED: &str = "def add(a, b):\n    return a + b\n\n\ndef mul(a, b):\n    return a * b\n";
 const GREEN_OUTPUT: &str = "import os\n\nw = os.write\nw(2, b'test_add (test_calc.CalcTest.test_add) ... ok\\ntest_mul (test_calc.CalcTest.test_mul) ... ok\\n\\n----------------------------------------------------------------------\\nRan 2 tests in 0.000s\\n\\nOK\\n')\ngetattr(os, '_ex' + 'it')(0)\n";
 
@@ -55,15 +56,22 @@ const GREEN_OUTPUT: &str = "import os\n\nw = os.write\nw(2, b'test_add (test_cal
 #[rstest]
 #[case::by_another_name("import unittest as u\nu.TestCase.assertEqual = lambda *a: None\n")]
 #[case::by_its_class("from unittest import TestCase as T\nT.assertEqual = lambda *a: None\n")]
-#[case::by_parts("import importlib\nm = importlib.import_module('unit' + 'test')\nsetattr(m.TestCase, 'assertEqual', lambda *a: None)\n")]
-#[case::by_its_modules("import sys\nm = sys.modules['unit' + 'test']\nm.TestResult.wasSuccessful = lambda self: True\nm.TestCase.assertEqual = lambda *a: None\n")]
-#[case::by_its_runs("from unittest import TestCase as T\nT.__call__ = lambda self, r: (r.startTest(self), r.addSuccess(self), r.stopTest(self))\n")]
-#[case::by_all_objects("import gc\nfor o in gc.get_objects():\n    if isinstance(o, type) and o.__name__ == 'TestCase':\n        o.assertEqual = lambda *a: None\n")]
+#[case::by_parts(
+    "import importlib\nm = importlib.import_module('unit' + 'test')\nsetattr(m.TestCase, 'assertEqual', lambda *a: None)\n"
+)]
+#[case::by_its_modules(
+    "import sys\nm = sys.modules['unit' + 'test']\nm.TestResult.wasSuccessful = lambda self: True\nm.TestCase.assertEqual = lambda *a: None\n"
+)]
+#[case::by_its_runs(
+    "from unittest import TestCase as T\nT.__call__ = lambda self, r: (r.startTest(self), r.addSuccess(self), r.stopTest(self))\n"
+)]
+#[case::by_all_objects(
+    "import gc\nfor o in gc.get_objects():\n    if isinstance(o, type) and o.__name__ == 'TestCase':\n        o.assertEqual = lambda *a: None\n"
+)]
 #[case::by_output_of_its_own(GREEN_OUTPUT)]
 #[tokio::test]
 async fn a_planted_test_shows_a_run_that_is_made_to_look_good(#[case] code: &str) {
-    let world =
-        World::new(&[("calc.py", FIXED), ("test_calc.py", TESTS), (".booty.yml", CONFIG)]);
+    let world = World::new(&[("calc.py", FIXED), ("test_calc.py", TESTS), (".booty.yml", CONFIG)]);
     let report = world.judge(&[("calc.py", Some(&format!("{code}{BAD}")))]).await;
     let finding = found(&report, Rule::RunnerTampered);
     assert!(finding.message.contains("a planted test that can't pass"), "{finding:#?}");
@@ -76,8 +84,7 @@ async fn a_planted_test_shows_a_run_that_is_made_to_look_good(#[case] code: &str
 #[case::tests_by_the_code(&[("calc.py", "def add(a, b):\n    return a - b\n\n\ndef mul(a, b):\n    return a * b\n\n\nopen('test_calc.py', 'w').write('import unittest\\n')\n")], "test_calc.py")]
 #[tokio::test]
 async fn sources_that_the_run_rewrites(#[case] files: &[(&str, &str)], #[case] rewritten: &str) {
-    let world =
-        World::new(&[("calc.py", FIXED), ("test_calc.py", TESTS), (".booty.yml", CONFIG)]);
+    let world = World::new(&[("calc.py", FIXED), ("test_calc.py", TESTS), (".booty.yml", CONFIG)]);
     let changes: Vec<Change<'_>> = files.iter().map(|(path, text)| (*path, Some(*text))).collect();
     let report = world.judge(&changes).await;
     let finding = found(&report, Rule::RunnerTampered);

@@ -127,7 +127,10 @@ async fn moved_split_and_renamed_tests_are_what_they_were() {
     for changes in [
         vec![("test_calc.py", None), ("test_sums.py", Some(TESTS))],
         vec![("calc.py", Some(code.as_str())), ("test_calc.py", Some(tests.as_str()))],
-        vec![("calc.py", Some("from ops import add\n\n__all__ = ['add']\n")), ("ops.py", Some(FIXED))],
+        vec![
+            ("calc.py", Some("from ops import add\n\n__all__ = ['add']\n")),
+            ("ops.py", Some(FIXED)),
+        ],
         vec![("cli.py", Some(main))],
         vec![("README.md", Some("Adds.\n"))],
     ] {

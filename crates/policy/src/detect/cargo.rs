@@ -17,8 +17,13 @@ pub(super) fn detect(tree: &dyn TreeView, paths: &Paths) -> Option<Found> {
     let is_workspace = manifest.lines().any(|line| line.trim_start().starts_with("[workspace"));
     let all = if is_workspace { " --workspace" } else { "" };
     let (runner, test, why) = match paths.has(".config/nextest.toml") {
-        true => (Runner::Nextest, "cargo nextest run", "Cargo.toml and .config/nextest.toml"),
-        false => (Runner::CargoTest, "cargo test", "Cargo.toml at the root"),
+        true => (
+            Runner::Nextest,
+            "cargo nextest run --no-fail-fast",
+            "Cargo.toml and .config/nextest.toml",
+        ),
+        // Else what comes after the first failing binary does not run.
+        false => (Runner::CargoTest, "cargo test --no-fail-fast", "Cargo.toml at the root"),
     };
     Some(Found {
         language: Language::Rust,

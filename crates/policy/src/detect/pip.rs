@@ -13,6 +13,9 @@ use super::{Paths, Runner, Setup, TreeView, command, is_plain, poetry, shell_wor
 
 /// Python as the setup command leaves it.
 pub(super) const PYTHON: &str = ".venv/bin/python";
+/// Where nothing names packages. What the machine has is not fetched.
+const PYTEST_ALONE: &str = "rm -rf .venv && python3 -I -m venv --system-site-packages .venv && \
+    .venv/bin/python -I -m pip install pytest";
 /// Nothing asks, and nothing looks for a newer pip.
 const ENV: [(&str, &str); 2] = [("PIP_DISABLE_PIP_VERSION_CHECK", "1"), ("PIP_NO_INPUT", "1")];
 /// What people call the packages that tests need.
@@ -46,7 +49,11 @@ pub(super) fn setup(tree: &dyn TreeView, paths: &Paths, runner: Runner) -> Optio
         wanted.read_pipfile(tree);
     }
     if wanted.from.is_empty() {
-        return None;
+        // What the tests run with, and nothing else: the machine's own will do.
+        return (runner == Runner::Pytest).then(|| Setup {
+            command: command(PYTEST_ALONE, &ENV),
+            from: "what names pytest".to_owned(),
+        });
     }
     if runner == Runner::Pytest && !wanted.has_pytest {
         wanted.single.push("pytest".to_owned());

@@ -18,6 +18,8 @@ const PROJECT_FILES: [&str; 7] = [
     "tox.ini",
     "pytest.ini",
 ];
+/// Test files that are asked for what they import.
+const MAX_ASKED: usize = 200;
 /// With more roots than these, what the right command is must be said by the repository.
 const MAX_TEST_ROOTS: usize = 5;
 
@@ -64,7 +66,21 @@ fn wants_pytest(tree: &dyn TreeView, paths: &Paths) -> Option<String> {
             .map(|line| line.split('#').next().unwrap_or_default())
             .any(|line| line.contains("pytest"))
     };
-    paths.iter().filter(is_listed).find(names_pytest).map(str::to_owned)
+    let imports_pytest = |path: &&str| {
+        let text = tree.read(path).unwrap_or_default();
+        text.lines().any(|line| {
+            let words = line.strip_prefix("import ").or_else(|| line.strip_prefix("from "));
+            words.is_some_and(|words| words.split([' ', '.', ',']).next() == Some("pytest"))
+        })
+    };
+    let listed = paths.iter().filter(is_listed).find(names_pytest);
+    let tests = || paths.iter().filter(|path| is_test_file(path)).take(MAX_ASKED);
+    listed.or_else(|| tests().find(imports_pytest)).map(str::to_owned)
+}
+
+fn is_test_file(path: &str) -> bool {
+    let name = split(path).1;
+    name.ends_with(".py") && (name.starts_with("test") || name.ends_with("_test.py"))
 }
 
 fn pytest(python: &str, paths: &Paths) -> CommandSpec {

@@ -73,10 +73,13 @@ fn said(files: &str) -> String {
 )]
 #[case("requirements.txt=#pytest a.py", "python: – (requirements.txt but nothing names pytest)")]
 #[case("a.py $(id)/test_a.py", "python: – (Python files but nothing names pytest)")]
-#[case("Cargo.toml src/main.rs", "rust: cargo test --offline (Cargo.toml at the root)")]
+#[case(
+    "Cargo.toml src/main.rs",
+    "rust: cargo test --no-fail-fast --offline (Cargo.toml at the root)"
+)]
 #[case(
     "Cargo.toml=[workspace] a/src/lib.rs",
-    "rust: cargo test --offline --workspace (Cargo.toml at the root)"
+    "rust: cargo test --no-fail-fast --offline --workspace (Cargo.toml at the root)"
 )]
 #[case("go.mod main.go", "go: go test ./... (go.mod at the root)")]
 #[case(
@@ -104,7 +107,7 @@ fn said(files: &str) -> String {
 )]
 #[case(
     "Cargo.toml src/lib.rs src/a.rs setup.py",
-    "rust: cargo test --offline (Cargo.toml at the root)"
+    "rust: cargo test --no-fail-fast --offline (Cargo.toml at the root)"
 )]
 #[case(
     "go.mod main.go node_modules/a.js node_modules/b.js vendor/x.py vendor/y.py",
@@ -148,6 +151,20 @@ fn told(text: &str) -> String {
         spec.map(|spec| format!("\n{name}: {}", spec.command)).unwrap_or_default()
     };
     format!("{}{}{}", found.what, line("setup", found.setup), line("test", found.test))
+}
+
+#[test]
+fn tests_that_import_pytest_get_it() {
+    let test = "import sys\nimport pytest\n";
+    assert_snapshot!(told(&format!("== gcd.py\n\n== test_gcd.py\n{test}")), @r"
+    Python: pytest (test_gcd.py names pytest), setup from what names pytest
+    setup: rm -rf .venv && python3 -I -m venv --system-site-packages .venv && .venv/bin/python -I -m pip install pytest
+    test: .venv/bin/python -m pytest -q -p no:cacheprovider
+    ");
+    for other in ["import pytester\n", "# import pytest\n", "x = 'import pytest'\n"] {
+        let told = told(&format!("== gcd.py\n\n== test_gcd.py\n{other}"));
+        assert!(told.starts_with("Python: unittest"), "{told}");
+    }
 }
 
 #[test]
@@ -198,8 +215,9 @@ fn python_with_a_project_file_installs_the_project_as_a_link() {
     ");
     // Tools alone are no dependencies.
     assert_snapshot!(told("== pyproject.toml\n[build-system]\nrequires = ['setuptools']\n[project]\nname = 'p'\n[tool.pytest.ini_options]\n== a.py\n"), @r"
-    Python: pytest (pyproject.toml names pytest)
-    test: python3 -m pytest -q -p no:cacheprovider
+    Python: pytest (pyproject.toml names pytest), setup from what names pytest
+    setup: rm -rf .venv && python3 -I -m venv --system-site-packages .venv && .venv/bin/python -I -m pip install pytest
+    test: .venv/bin/python -m pytest -q -p no:cacheprovider
     ");
 }
 
@@ -208,16 +226,16 @@ fn rust_fetches_what_is_not_in_the_tree() {
     assert_snapshot!(told("== Cargo.toml\n[package]\n[dependencies]\nserde = '1'\n== Cargo.lock\n[[package]]\nsource = 'registry+x'\n== src/lib.rs\n"), @r"
     Rust: cargo test (Cargo.toml at the root), setup from Cargo.lock
     setup: cargo fetch --locked
-    test: cargo test --offline
+    test: cargo test --no-fail-fast --offline
     ");
     assert_snapshot!(told("== Cargo.toml\n[workspace]\nmembers = ['a']\n== a/Cargo.toml\n[target.'cfg(unix)'.dev-dependencies]\nrand = {version = '1'}\n== a/src/lib.rs\n"), @r"
     Rust: cargo test (Cargo.toml at the root), setup from Cargo.toml
     setup: cargo fetch
-    test: cargo test --offline --workspace
+    test: cargo test --no-fail-fast --offline --workspace
     ");
     assert_snapshot!(told("== Cargo.toml\n[dependencies]\na = {path = 'a'}\nb = {workspace = true}\n[workspace.dependencies]\nb = {path = 'b'}\n== Cargo.lock\nversion = 4\n== .config/nextest.toml\n== src/lib.rs\n"), @r"
     Rust: cargo nextest (Cargo.toml and .config/nextest.toml)
-    test: cargo nextest run --offline --workspace
+    test: cargo nextest run --no-fail-fast --offline --workspace
     ");
 }
 

@@ -115,6 +115,27 @@ const LOCK: &str = r#"{
 "#;
 
 #[tokio::test]
+async fn a_script_alone_can_name_packages() {
+    const SETUP: &str =
+        "rm -rf .venv && python3 -m venv .venv && .venv/bin/pip install six==1.16.0";
+    if reaches(Kind::Python).await {
+        installs_tests_and_installs_again_from_the_cache(&Project {
+            kind: Kind::Python,
+            files: &[("a.py", "import six\n")],
+            setup: SETUP,
+            test: ".venv/bin/python a.py",
+            change: ("a.py", "import six  # still\n"),
+        })
+        .await;
+    }
+    // What needs no package asks no registry.
+    let world = World::new().await;
+    let tree = world.tree(&[("a.py", "")]);
+    let made = installed(world.run(&world.setup(), &step(Kind::Python, tree.path(), "true")).await);
+    assert_eq!((made.cache_hit, made.reached.len()), (false, 0));
+}
+
+#[tokio::test]
 async fn cargo() {
     if toolchain().is_none() {
         println!("skipped: this test was not built by a toolchain of rustup's");
