@@ -42,7 +42,11 @@ pub fn failures(results: &Results, run: &RunResult) -> Vec<Finding> {
             let seconds = run.duration.as_secs();
             let said =
                 format!("the tests did not end within their time; stopped after {seconds} s");
-            findings.push(Finding::failure(Rule::TestsTimedOut, said).with_detail(output()));
+            let finding = Finding::failure(Rule::TestsTimedOut, said).with_detail(output());
+            findings.push(match stuck_at(&run.output) {
+                Some((file, line)) => finding.at(file, line),
+                None => finding,
+            });
         }
         End::Exited(_) if bad > 0 => {}
         End::Exited(NO_TESTS_CODE) if results.cases.is_empty() && totals(results) == 0 => {
@@ -59,6 +63,16 @@ pub fn failures(results: &Results, run: &RunResult) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Where Python's fault handler saw a test that did not end: the tree's own innermost frame.
+fn stuck_at(output: &str) -> Option<(String, u32)> {
+    let output = text::clean(output);
+    let (_, stacks) = output.rsplit_once("Timeout (")?;
+    let is_own = |path: &str| {
+        !path.split('/').any(|part| matches!(part, ".venv" | "venv" | "env" | "site-packages"))
+    };
+    text::places(stacks, "").find(|(path, _)| is_own(path))
 }
 
 /// Go: a test fails with its subtests. Theirs is said already.
@@ -122,4 +136,16 @@ fn names(results: &Results) -> String {
 
 fn counted(count: u64, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_test_that_never_ends_is_placed_where_it_is() {
+        let output = "+++ Timeout +++\nTimeout (0:00:08)!\nThread 0x7f (most recent call first):\n  File \"/workspace/bitcount.py\", line 4 in bitcount\n  File \"/workspace/test_bitcount.py\", line 4 in test_127\n  File \"/workspace/.venv/lib/python3.11/site-packages/_pytest/python.py\", line 194 in call\n";
+        assert_eq!(stuck_at(output), Some(("bitcount.py".to_owned(), 4)));
+        assert_eq!(stuck_at("File \"/workspace/a.py\", line 4"), None);
+    }
 }

@@ -1,6 +1,6 @@
 //! Asks a runner for a report.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use booty_policy::config::CommandSpec;
 
@@ -65,7 +65,7 @@ pub fn instrument_package(
     };
     instrumented.default(FOLDER_VARIABLE, folder);
     match runner {
-        Runner::Pytest => instrumented.pytest(folder),
+        Runner::Pytest => instrumented.pytest(folder, command.timeout),
         Runner::CargoTest => instrumented.default("CARGO_TERM_COLOR", "never"),
         Runner::Nextest => {
             instrumented.default("CARGO_TERM_COLOR", "never");
@@ -94,7 +94,7 @@ pub fn instrument_package(
 }
 
 impl Instrumented {
-    fn pytest(&mut self, folder: &str) {
+    fn pytest(&mut self, folder: &str, timeout: Option<Duration>) {
         const FILE: &str = "pytest.xml";
         let own = self.env.get("PYTEST_ADDOPTS").cloned().unwrap_or_default();
         let says = |word: &str| own.contains(word) || self.script.contains(word);
@@ -105,6 +105,13 @@ impl Instrumented {
         let is_certain = !says("--junit") && !says("PYTEST_ADDOPTS");
         let options =
             format!("{own} --junitxml={folder}/{FILE} -o junit_family=xunit1 -o junit_logging=no");
+        // Says where a test that never ends is, while there is time to.
+        let options = match timeout {
+            Some(timeout) if !says("faulthandler") => {
+                format!("{options} -o faulthandler_timeout={:.1}", timeout.as_secs_f64() * 0.8)
+            }
+            _ => options,
+        };
         self.env.insert("PYTEST_ADDOPTS".to_owned(), options.trim().to_owned());
         self.expect(FILE, is_certain);
         self.output_bytes = OUTPUT_BYTES;

@@ -234,7 +234,7 @@ mod tests {
             told(output),
             [
                 "Passed adds :0 ",
-                "Skipped subtracts :0 subtracts",
+                "Skipped subtracts :0 ",
                 "Failed divides lib/x.js:7 divides",
                 "whole: true",
             ]
