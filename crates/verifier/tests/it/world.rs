@@ -37,12 +37,12 @@ pub(crate) const TEST_CALC: &str = "import unittest\n\nfrom calc import add\n\n\
 pub(crate) const CONFIG: &str = "version: 1\ntest: python3 -B -m unittest -v\n";
 
 pub(crate) struct World {
-    pub(crate) server: LocalServer,
+    _server: LocalServer,
     pub(crate) bus: Bus,
     pub(crate) sim: Sim,
     /// By how many seconds GitHub's clock is ahead; it writes down whole ones.
     ahead: Arc<AtomicI64>,
-    pub(crate) dir: TempDir,
+    _dir: TempDir,
     pub(crate) env: Vec<(String, String)>,
     pub(crate) events: Events,
 }
@@ -93,7 +93,7 @@ impl World {
         ];
         let env = env.map(|(name, value)| (name.to_owned(), value)).to_vec();
         let events = Events::follow(&bus).await;
-        Self { server, bus, sim, ahead, dir, env, events }
+        Self { _server: server, bus, sim, ahead, _dir: dir, env, events }
     }
 
     /// Time passes on GitHub.
