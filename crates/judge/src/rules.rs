@@ -65,8 +65,8 @@ fn configured(config: Config, base: &(dyn TreeView + Sync)) -> Rules {
     Rules { config, language, merged: commands.clone(), base: commands, said }
 }
 
-/// Which commands judge is taken from the base. What merely makes the merged tree ready is taken from
-/// that tree: a change may bring its first dependency along.
+/// The base says by which runner it is judged. What makes the merged tree ready, and where its code lies, is
+/// taken from that tree: a change may bring its first dependency along, or move the code below `src`.
 fn detected(base: Option<Detected>, merged: Option<Detected>) -> Rules {
     let config = Config::default();
     let Some(base) = base.filter(|base| base.test.is_some()).or_else(|| merged.clone()) else {
