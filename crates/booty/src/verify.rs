@@ -4,6 +4,7 @@ use std::{
     error::Error as _,
     io::{IsTerminal as _, Write as _},
     path::Path,
+    time::Duration,
 };
 
 use anyhow::Context as _;
@@ -13,6 +14,7 @@ use booty_service::{Env, Exit, common};
 use booty_setup::{Operator, Setup};
 use booty_workspace::{Merge, WorkspaceSettings, Workspaces};
 use sha2::{Digest as _, Sha256};
+use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use crate::{children, cli::VerifyArgs};
@@ -21,6 +23,9 @@ use crate::{children, cli::VerifyArgs};
 const JOB: &str = "verify";
 /// Whose caches are filled: changes that a person judges on their own machine.
 const SCOPE: &str = "local";
+/// How often, and after which pause each, it is tried to remove the folder.
+const REMOVALS: u32 = 100;
+const REMOVAL_PAUSE: Duration = Duration::from_millis(20);
 
 pub(crate) async fn run(args: VerifyArgs) -> anyhow::Result<Exit> {
     let stop = CancellationToken::new();
@@ -74,12 +79,36 @@ async fn judge(args: &VerifyArgs, stop: &CancellationToken) -> anyhow::Result<Re
         .prefix("booty-verify-")
         .tempdir()
         .context("a folder for the checkouts can't be made; set TMPDIR")?;
-    let scratch = folder.path().join("reports");
+    let judged = judge_in(folder.path(), args, stop).await;
+    remove(folder).await;
+    judged
+}
+
+/// A judgement that was called off may still be clearing its own folders away.
+async fn remove(folder: TempDir) {
+    let path = folder.keep();
+    for _ in 0..REMOVALS {
+        match tokio::fs::remove_dir_all(&path).await {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                tokio::time::sleep(REMOVAL_PAUSE).await;
+            }
+            _ => return,
+        }
+    }
+    let _ = writeln!(std::io::stderr(), "booty: can't remove {}", path.display());
+}
+
+async fn judge_in(
+    folder: &Path,
+    args: &VerifyArgs,
+    stop: &CancellationToken,
+) -> anyhow::Result<Report> {
+    let scratch = folder.join("reports");
     std::fs::create_dir(&scratch).context("a folder for reports can't be made")?;
     let workspaces = Workspaces::open(WorkspaceSettings {
-        root: folder.path().join("workspaces"),
+        root: folder.join("workspaces"),
         limits: booty_workspace::TreeLimits::default(),
-        fetch_timeout: std::time::Duration::from_secs(60),
+        fetch_timeout: Duration::from_secs(60),
     })?;
     let read_only = std::env::var("BOOTY_SANDBOX_RO").unwrap_or_default();
     let backend = std::env::var("BOOTY_SANDBOX").ok();
@@ -96,7 +125,7 @@ async fn judge(args: &VerifyArgs, stop: &CancellationToken) -> anyhow::Result<Re
     };
     let judge = Judge {
         sandbox,
-        setup: setup(folder.path())?,
+        setup: setup(folder)?,
         env: Default::default(),
         limits: Limits::default(),
         scratch,
