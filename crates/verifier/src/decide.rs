@@ -96,22 +96,7 @@ fn over(delivery: &Delivery, asked: &Asked, job: &Job) -> Option<Way> {
         // It was ignored then, and is now.
         return Some(Way::No("repeated"));
     }
-    let mut order = Order {
-        job: asked.job.clone(),
-        delivery: asked.delivery.clone(),
-        repository: asked.repository.clone(),
-        installation: asked.installation,
-        pull: job.pull_request,
-        head: job.head_sha.clone(),
-        base_branch: String::new(),
-        sequence: delivery.sequence,
-        asked_at: delivery.published,
-        head_seen_at: delivery.published,
-        attempt: job.attempt.max(1),
-        replay_of: job.replay_of,
-    };
-    order.replay_of = job.replay_of;
-    Some(Way::Over(order))
+    Some(Way::Over(Order::of_begun(asked, delivery, job)))
 }
 
 fn order(delivery: &Delivery, asked: &Asked, pull: &PullRequest, known: Option<&Job>) -> Order {

@@ -1,10 +1,13 @@
 //! One job's names: which head it judges, and what its effects and events are called.
 
+use booty_bus::Delivery;
 use booty_events::{
     DeliveryId, EffectId, JobId, RepoName,
-    v1::{CheckRun, CheckStatus, Effect, effect::Write},
+    v1::{CheckRun, CheckStatus, Effect, Job, effect::Write},
 };
 use chrono::{DateTime, Utc};
+
+use crate::payload::Asked;
 
 /// What the check run is called, on GitHub and in people's branch rules.
 pub const CHECK_NAME: &str = "booty/verifier";
@@ -46,6 +49,24 @@ pub(crate) enum Phase {
 }
 
 impl Order {
+    /// The order of a job that was begun under this delivery, whatever GitHub says of its head by now.
+    pub(crate) fn of_begun(asked: &Asked, delivery: &Delivery, job: &Job) -> Self {
+        Self {
+            job: asked.job.clone(),
+            delivery: asked.delivery.clone(),
+            repository: asked.repository.clone(),
+            installation: asked.installation,
+            pull: job.pull_request,
+            head: job.head_sha.clone(),
+            base_branch: String::new(),
+            sequence: delivery.sequence,
+            asked_at: delivery.published,
+            head_seen_at: delivery.published,
+            attempt: job.attempt.max(1),
+            replay_of: job.replay_of,
+        }
+    }
+
     /// Names this run of the job in journal and event keys.
     pub(crate) fn run(&self) -> String {
         if self.attempt <= 1 {

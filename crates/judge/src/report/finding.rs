@@ -60,7 +60,6 @@ pub enum Rule {
     ConfigInvalid,
     ConfigChanged,
     // setup
-    SetupFailed,
     DependenciesNotInstalled,
     // imports
     SyntaxError,

@@ -40,7 +40,7 @@ impl Handler for Door {
         );
         let work = async {
             match decide(&self.shared, delivery, &asked).await? {
-                Way::Judge(order) => self.queue(&order, delivery).await.map(|()| Verdict::Done),
+                Way::Judge(order) => self.queue(&order).await.map(|()| Verdict::Done),
                 Way::Over(_) => Ok(Verdict::Done),
                 Way::No(reason) => {
                     ignore(&self.shared, &asked, delivery.sequence, reason).await?;
@@ -61,7 +61,7 @@ impl Door {
     }
 
     /// The check run first: people look at it, and it is what was promised within seconds.
-    async fn queue(&self, order: &Order, _delivery: &Delivery) -> Result<(), Pause> {
+    async fn queue(&self, order: &Order) -> Result<(), Pause> {
         let shared = &self.shared;
         let state = CheckRun {
             title: "queued".to_owned(),

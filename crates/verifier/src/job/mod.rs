@@ -189,20 +189,7 @@ pub(crate) async fn begun_before(
     if !is_open || job.head_sha.is_empty() {
         return Ok(None);
     }
-    Ok(Some(Order {
-        job: asked.job.clone(),
-        delivery: asked.delivery.clone(),
-        repository: asked.repository.clone(),
-        installation: asked.installation,
-        pull: job.pull_request,
-        head: job.head_sha,
-        base_branch: String::new(),
-        sequence: delivery.sequence,
-        asked_at: delivery.published,
-        head_seen_at: delivery.published,
-        attempt: job.attempt.max(1),
-        replay_of: job.replay_of,
-    }))
+    Ok(Some(Order::of_begun(asked, delivery, &job)))
 }
 
 /// Ends a job whose head is not the newest any more.
