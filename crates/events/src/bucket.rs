@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    id::{CommitSha, EffectId, IssueNumber, JobId, RepoName},
+    id::{CommitSha, EffectId, Fingerprint, IssueNumber, JobId, RepoName},
     token,
 };
 
@@ -61,8 +61,28 @@ pub const EFFECTS: BucketDefinition = BucketDefinition {
     max_bytes: GIB,
 };
 
+/// The state of every alert, by fingerprint. Kept for good: an alert that comes back after a year reopens
+/// its issue.
+pub const ALERTS: BucketDefinition =
+    BucketDefinition { name: "booty_alerts", max_age: None, past_age: None, max_bytes: GIB };
+
+/// Where issues come from that forge made of alerts. Kept for good: the text of such an issue stays
+/// text from outside.
+pub const ORIGINS: BucketDefinition =
+    BucketDefinition { name: "booty_origins", max_age: None, past_age: None, max_bytes: GIB };
+
 /// All buckets.
-pub const ALL: [BucketDefinition; 4] = [JOBS, LEASES, BODIES, EFFECTS];
+pub const ALL: [BucketDefinition; 6] = [JOBS, LEASES, BODIES, EFFECTS, ALERTS, ORIGINS];
+
+/// Key of a fingerprint in [`ALERTS`].
+pub fn alert_key(fingerprint: &Fingerprint) -> String {
+    fingerprint.to_string()
+}
+
+/// Key of an issue in [`ORIGINS`].
+pub fn origin_key(repo: &RepoName, issue: u64) -> String {
+    format!("{}.{issue}", repo.token())
+}
 
 /// Key of a job in [`JOBS`].
 pub fn job_key(job: &JobId) -> String {

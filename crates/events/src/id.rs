@@ -93,8 +93,22 @@ impl JobId {
         number.parse().ok().filter(|number| *number > 0)
     }
 
-    /// The delivery that started a job of the forms `<issue>-<delivery>` and `pr<n>-<delivery>`.
+    /// The job that an alert starts.
+    pub fn for_alert(fingerprint: &Fingerprint, delivery: &DeliveryId) -> Self {
+        Self(format!("alert-{}-{delivery}", fingerprint.short()))
+    }
+
+    /// Whether it is a job that an alert started.
+    pub fn is_alert(&self) -> bool {
+        self.0.starts_with("alert-")
+    }
+
+    /// The delivery that started a job of any of the three forms.
     pub fn delivery(&self) -> Option<DeliveryId> {
+        if let Some(alert) = self.0.strip_prefix("alert-") {
+            let (_fingerprint, delivery) = alert.split_once('-')?;
+            return delivery.parse().ok();
+        }
         let (number, delivery) = self.0.split_once('-')?;
         let digits = number.strip_prefix("pr").unwrap_or(number);
         digits.parse::<u64>().ok()?;
@@ -114,6 +128,42 @@ impl FromStr for JobId {
             return Err(invalid("must be one or more of A-Z a-z 0-9 _ -"));
         }
         Ok(Self(text.to_owned()))
+    }
+}
+
+text_id! {
+    /// What makes several alerts one problem: the first 32 hexadecimal digits of a hash.
+    Fingerprint
+}
+
+impl Fingerprint {
+    /// The fingerprint of what identifies a problem. `kind` keeps identities of different kinds apart.
+    pub fn of(kind: &str, parts: &[&str]) -> Self {
+        let mut hash = Sha256::new();
+        for part in std::iter::once(&kind).chain(parts) {
+            // The length keeps ("ab", "c") and ("a", "bc") apart.
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        Self(hex::encode(&hash.finalize()[..16]))
+    }
+
+    /// The first 12 digits, as job ids have them.
+    pub fn short(&self) -> &str {
+        &self.0[..12]
+    }
+}
+
+impl FromStr for Fingerprint {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        if text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+            Ok(Self(text.to_owned()))
+        } else {
+            let reason = "must be 32 lower-case hexadecimal digits";
+            Err(InvalidId { kind: "fingerprint", reason })
+        }
     }
 }
 
@@ -306,8 +356,12 @@ mod tests {
         let issue = JobId::for_issue(IssueNumber::new(7).unwrap(), &delivery);
         assert_eq!(issue.as_str(), "7-72d3162e-cc78");
         assert_eq!(issue.delivery(), Some(delivery.clone()));
-        assert_eq!(JobId::for_pull_request(9, &delivery).delivery(), Some(delivery));
-        assert_eq!("alert-0a1b-2".parse::<JobId>().unwrap().delivery(), None);
+        assert_eq!(JobId::for_pull_request(9, &delivery).delivery(), Some(delivery.clone()));
+        let fingerprint = Fingerprint::of("issue", &["1117540176"]);
+        let alert = JobId::for_alert(&fingerprint, &delivery);
+        assert_eq!(alert.as_str(), format!("alert-{}-72d3162e-cc78", fingerprint.short()));
+        assert_eq!(alert.delivery(), Some(delivery));
+        assert_ne!(Fingerprint::of("a", &["bc"]), Fingerprint::of("ab", &["c"]));
     }
 
     #[test]

@@ -16,7 +16,9 @@ pub mod v1 {
     include!(concat!(env!("OUT_DIR"), "/booty.v1.serde.rs"));
 }
 
-pub use id::{CommitSha, DeliveryId, EffectId, InvalidId, IssueNumber, JobId, RepoName, TraceId};
+pub use id::{
+    CommitSha, DeliveryId, EffectId, Fingerprint, InvalidId, IssueNumber, JobId, RepoName, TraceId,
+};
 pub use pbjson_types::Timestamp;
 pub use prost::Message;
 pub use subject::{Lane, Service};

@@ -118,6 +118,24 @@ pub fn parse_inbox_github(subject: &str) -> Option<InboxGithub> {
     })
 }
 
+/// `booty.inbox.sentry.<resource>.<action>.<delivery>`: a verified delivery of Sentry's. Its id is the
+/// first 32 hexadecimal digits of the body's sha256, because Sentry names each try anew.
+pub fn inbox_sentry(resource: &str, action: Option<&str>, delivery: &DeliveryId) -> String {
+    let resource = token::encode(resource);
+    let action = token::encode_optional(action);
+    format!("booty.inbox.sentry.{resource}.{action}.{}", token::encode(delivery.as_str()))
+}
+
+/// The filter for one resource and action of Sentry's.
+pub fn inbox_sentry_filter(resource: &str, action: &str) -> String {
+    format!("booty.inbox.sentry.{}.{}.*", token::encode(resource), token::encode(action))
+}
+
+/// The filter that finds a delivery of Sentry's by its id alone.
+pub fn inbox_sentry_delivery(delivery: &DeliveryId) -> String {
+    format!("booty.inbox.sentry.*.*.{}", token::encode(delivery.as_str()))
+}
+
 /// `booty.event.<service>.<what>.<key>`: a fact. `key` makes it happen once: job and step.
 pub fn event(service: Service, what: &str, key: &str) -> String {
     format!("booty.event.{service}.{}.{}", token::encode(what), token::encode(key))
@@ -177,6 +195,9 @@ pub fn replay_filter(service: Service) -> String {
 
 /// Readers ask forge here for a token that can only read one repository.
 pub const RPC_FORGE_READ_TOKEN: &str = "booty.rpc.forge.read_token";
+
+/// Operators list, replay and purge the spool here; JSON, answered by the ops service.
+pub const OPS_SPOOL: &str = "booty.ops.spool";
 
 #[cfg(test)]
 mod tests {

@@ -110,6 +110,7 @@ fn issue_of(effect: &Effect) -> Option<u64> {
         Content::CheckRun(write) => Some(write.pull_request).filter(|n| *n != 0),
         Content::MarkReady(write) => Some(write.issue).filter(|n| *n != 0),
         Content::UpdatePullRequest(write) => Some(write.issue),
+        Content::IssueCounter(write) => Some(write.issue),
     }
 }
 

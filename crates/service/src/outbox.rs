@@ -108,6 +108,7 @@ pub fn effect_kind(effect: &Effect) -> &'static str {
         Some(Write::CheckRun(_)) => "check_run",
         Some(Write::MarkReady(_)) => "mark_ready",
         Some(Write::UpdatePullRequest(_)) => "update_pull_request",
+        Some(Write::IssueCounter(_)) => "issue_counter",
         None => "none",
     }
 }

@@ -42,7 +42,11 @@ const fn secret(name: &'static str, used_by: For, text: &'static str) -> Variabl
     Variable { name, default: "", secret: true, used_by, text }
 }
 
+/// All services, as against the command line's own processes.
+const SERVICES: For =
+    For::Only(&["ingress", "builder", "forge", "verifier", "observability", "ops"]);
 const INGRESS: For = For::Only(&["ingress"]);
+const OBSERVABILITY: For = For::Only(&["observability"]);
 const BUILDER: For = For::Only(&["builder"]);
 const FORGE: For = For::Only(&["forge"]);
 const VERIFIER: For = For::Only(&["verifier"]);
@@ -89,21 +93,21 @@ pub const VARIABLES: &[Variable] = &[
     variable(
         "BOOTY_INSTANCE",
         "made anew at each start",
-        For::Only(&["ingress", "builder", "forge", "verifier"]),
+        SERVICES,
         "Name of this process as a lease holder. A process that is started under the same name takes its own leases over at once, so two running at the same time must never share one. `booty up` sets it.",
     ),
     variable(
         "BOOTY_SUPERVISED",
         "",
-        For::Only(&["ingress", "builder", "forge", "verifier"]),
+        SERVICES,
         "Set by `booty up`: the process stops when its standard input ends.",
     ),
     // Addresses
     variable("LISTEN_ADDR", "0.0.0.0:8080", INGRESS, "Where webhooks arrive."),
     variable(
         "ADMIN_ADDR",
-        "127.0.0.1:9090 (ingress), :9091 (builder), :9092 (forge), :9093 (verifier)",
-        For::Only(&["ingress", "builder", "forge", "verifier"]),
+        "127.0.0.1:9090 (ingress), :9091 (builder), :9092 (forge), :9093 (verifier), :9094 (observability), :9095 (ops)",
+        SERVICES,
         "`/health`, `/ready`, `/jobs`, and ingress's `/metrics`. Never public. `booty up` takes a port and counts up from it, one port a service.",
     ),
     // Ingress
@@ -280,6 +284,31 @@ pub const VARIABLES: &[Variable] = &[
         "30s",
         WORKERS,
         "How long a worker may be silent before its work is given to another. 1s to 10m.",
+    ),
+    // Alerts
+    variable(
+        "OBSV_MIN_SEVERITY",
+        "error",
+        OBSERVABILITY,
+        "Alerts below it make no issue: `debug`, `info`, `warning`, `error`, `fatal`.",
+    ),
+    variable(
+        "OBSV_COOLDOWN_HOURS",
+        "6",
+        OBSERVABILITY,
+        "How long after an issue was made or opened again the same fingerprint opens none. 0 to 720.",
+    ),
+    variable(
+        "OBSV_AUTO_BUILD",
+        "restricted",
+        For::Only(&["observability", "builder"]),
+        "What an issue that was made from an alert may start: `off` (nothing; it gets the label `triage`), `restricted` (a build that is told only machine fields which were checked against the tree), `full` (a build that reads the issue).",
+    ),
+    variable(
+        "OBSV_SPOOL_PATH",
+        "`observability-spool.jsonl` in the data directory",
+        OBSERVABILITY,
+        "Where alerts are kept that could not be handled while the broker takes no spool entry: JSON lines.",
     ),
     // Telemetry
     variable(

@@ -44,6 +44,10 @@ pub(super) fn summary(effect: &Effect) -> String {
             write.branch,
             write.pull_request
         ),
+        Some(Write::IssueCounter(write)) => {
+            let reopen = if write.reopen { ", and open it again when it is closed" } else { "" };
+            format!("would say the count of {} on {repo}#{}{reopen}", write.name, write.issue)
+        }
         None => "would write nothing".to_owned(),
     }
 }
@@ -99,6 +103,10 @@ pub(super) fn attributes(effect: &Effect) -> BTreeMap<String, String> {
             put("commit_message", write.commit_message.clone());
             put("changes", lines(write.changes.iter().map(change)));
             put("comment", write.comment.clone());
+        }
+        Some(Write::IssueCounter(write)) => {
+            put("body", write.body.clone());
+            put("version", write.version.to_string());
         }
         None => {}
     }

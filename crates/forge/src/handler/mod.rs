@@ -408,6 +408,7 @@ async fn dispatch(work: &mut Work<'_>) -> Result<Applied, Stop> {
         Some(Write::UpdatePullRequest(write)) => {
             return update_pull_request::apply(work, write).await;
         }
+        Some(Write::IssueCounter(_)) => return Err(Stop::failed("invalid", "not written yet")),
         None => return Err(Stop::failed("invalid", "there is nothing to write")),
     }
     Ok(Applied::Now)

@@ -129,6 +129,7 @@ async fn an_issue_is_created_with_labels_that_are_made() {
         title: "[error] ValueError".to_owned(),
         body: "It broke.".to_owned(),
         labels: vec!["agent:builder".to_owned()],
+        ..CreateIssue::default()
     };
     let effect = world.effect("alert-1", "issue", Write::CreateIssue(write));
     let _forge = world.forge().await;
