@@ -24,14 +24,14 @@ pub use backlog::Backlog;
 pub use bucket::{Bucket, BucketError, Entry};
 pub use clock::Clock;
 pub use connect::{Bus, BusSettings};
-pub use consumer::{ConsumerSettings, Delivery, Handler, Verdict, consume, ensure_consumer};
+pub use consumer::{
+    ConsumerSettings, Delivery, Fallback, Handler, Verdict, consume, ensure_consumer,
+};
 pub use durables::{Durable, matches};
 pub use error::{BoxError, Difference, Error};
 pub use headers::Headers;
 pub use journal::{Journal, JournalError};
-pub use lease::{
-    Acquire, Lease, LeaseLost, LeaseState, Leases, MessageState, Outcome, Progress,
-};
+pub use lease::{Acquire, Lease, LeaseLost, LeaseState, Leases, MessageState, Outcome, Progress};
 pub use monitor::SyncAlways;
 pub use publish::{Outgoing, PublishError, Published};
 pub use reading::{Content, Reading};
