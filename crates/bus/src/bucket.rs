@@ -9,7 +9,7 @@ use async_nats::jetstream;
 use booty_events::bucket::BucketDefinition;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use futures_util::TryStreamExt as _;
+use futures_util::{Stream, TryStreamExt as _};
 use thiserror::Error;
 
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
     error::Error,
     headers::Headers,
     publish::{Expected, PublishError, Receipt},
+    reading::{Content, Reading},
     stored::{self, Stored},
 };
 
@@ -142,6 +143,28 @@ impl Bucket {
             .map_err(|e| unavailable(e.into()))?;
         let keys = store.keys().await.map_err(|e| unavailable(e.into()))?;
         Ok(keys.try_collect().await.map_err(|e| unavailable(e.into()))?)
+    }
+
+    /// All keys that match `filter` (tokens, `*` and `>`), with what they hold, the longest unchanged
+    /// first. Many at a time, with no question for each.
+    ///
+    /// # Errors
+    /// As items: the broker is not there or refuses. The first error ends it.
+    pub fn entries(
+        &self,
+        filter: &str,
+    ) -> impl Stream<Item = Result<(String, Entry), Error>> + Send + use<> {
+        let prefix = format!("$KV.{}.", self.name);
+        let filters = vec![format!("{prefix}{filter}")];
+        let reading = Reading { filters, from: 0, content: Content::Small };
+        self.bus.read(&self.stream, reading).try_filter_map(move |stored| {
+            let key = stored.subject.strip_prefix(&prefix).map(str::to_owned);
+            let entry = key.filter(|_| !is_marker(&stored)).map(|key| {
+                let created = stored.time;
+                (key, Entry { value: stored.payload, revision: stored.sequence, created })
+            });
+            std::future::ready(Ok(entry))
+        })
     }
 
     fn value_headers(&self) -> Headers {

@@ -2,11 +2,12 @@
 //!
 //! An entry outlives its lease: the token must keep growing, and so must the count of failures.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use booty_events::bucket;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use futures_util::TryStreamExt as _;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::time::{Instant, timeout_at};
@@ -95,6 +96,34 @@ pub struct LeaseState {
     pub failures: u32,
     /// What went wrong last.
     pub last_error: Option<String>,
+}
+
+/// What is written about one message under one durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageState {
+    /// When the message was stored: with its sequence, its identity.
+    pub published: DateTime<Utc>,
+    /// How far it has come.
+    pub progress: Progress,
+}
+
+/// How far a message has come under one durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// Somebody is at it, or it waits for a retry.
+    Open {
+        /// How often it failed.
+        failures: u32,
+    },
+    /// On its way to the spool, and never run again.
+    GivingUp {
+        /// The reason in the spool's subject.
+        reason: String,
+        /// Whether it is in the spool for certain.
+        spooled: bool,
+    },
+    /// Settled. An older version's entry does not say how: done, ignored or spooled.
+    Ended(Option<Outcome>),
 }
 
 impl Leases {
@@ -218,6 +247,20 @@ impl Leases {
     /// A message's entry is dropped long after the message; others stay for good.
     fn bucket_for(&self, work: Option<&Work>) -> Bucket {
         if work.is_some() { self.bucket.passing() } else { self.bucket.clone() }
+    }
+
+    /// What is written about every message that a durable was given, by `<durable>.<stream>-<seq>`.
+    ///
+    /// # Errors
+    /// The broker is not there or refuses.
+    pub async fn messages(&self) -> Result<HashMap<String, MessageState>, Error> {
+        let mut entries = std::pin::pin!(self.bucket.entries("*.*"));
+        let mut messages = HashMap::new();
+        while let Some((key, entry)) = entries.try_next().await? {
+            let Some(work) = read(&key, &entry)?.into_message() else { continue };
+            messages.insert(key, work);
+        }
+        Ok(messages)
     }
 
     /// The message that an entry is about, where its holder never ended it.
@@ -373,6 +416,33 @@ pub(crate) struct Work {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) not_before: Option<DateTime<Utc>>,
     pub(crate) state: WorkState,
+    /// How it ended; entries of older versions don't say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) outcome: Option<Outcome>,
+}
+
+impl Work {
+    pub(crate) fn begun(published: DateTime<Utc>, reply: String) -> Self {
+        Self { published, reply, not_before: None, state: WorkState::Open, outcome: None }
+    }
+}
+
+/// How a durable was done with a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It was handled.
+    Done,
+    /// It was none of the service's business.
+    Ignored {
+        /// Why.
+        reason: String,
+    },
+    /// It was given up, and the spool had it.
+    Spooled {
+        /// The reason in the spool's subject.
+        reason: String,
+    },
 }
 
 /// How far a message has come.
@@ -414,7 +484,22 @@ impl Record {
         }
         if let (Some(work), Some(work_before)) = (&mut self.work, before.work) {
             work.state = work_before.state;
+            work.outcome = work_before.outcome;
         }
+    }
+
+    fn into_message(self) -> Option<MessageState> {
+        let failures = self.failures;
+        self.work.map(|work| MessageState {
+            published: work.published,
+            progress: match work.state {
+                WorkState::Open => Progress::Open { failures },
+                WorkState::GivingUp(GivingUp { reason, spooled, .. }) => {
+                    Progress::GivingUp { reason, spooled }
+                }
+                WorkState::Done => Progress::Ended(work.outcome),
+            },
+        })
     }
 
     fn is_done(&self) -> bool {

@@ -4,6 +4,7 @@ use booty_events::header;
 use opentelemetry::{
     Context, global,
     propagation::{Extractor, Injector},
+    trace::TraceContextExt as _,
 };
 use tracing::{Span, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
@@ -27,8 +28,9 @@ pub fn extract(headers: &Headers) -> Context {
 }
 
 /// The span under which a delivery is handled: the message's context is its parent, so that one
-/// trace goes from the webhook to the last effect. Named by the filter, not by the subject, as
-/// OpenTelemetry's messaging conventions want few names.
+/// trace goes from the webhook to the last effect. A replay begins a trace of its own, with a link to
+/// the first try's, whoever published it: it may come weeks later. Named by the filter, not by the
+/// subject, as OpenTelemetry's messaging conventions want few names.
 pub(crate) fn consumer_span(delivery: &Delivery, durable: &str, template: &str) -> Span {
     let span = info_span!(
         "process",
@@ -46,10 +48,17 @@ pub(crate) fn consumer_span(delivery: &Delivery, durable: &str, template: &str) 
         messaging.message.body.size = delivery.payload.len(),
         messaging.nats.delivered = delivery.delivered,
         booty.failures = delivery.failures,
+        booty.replay_of = delivery.replay_of,
     );
+    let context = extract(&delivery.headers);
+    if delivery.replay_of.is_some() {
+        let _ = span.set_parent(Context::new());
+        span.add_link(context.span().span_context().clone());
+        return span;
+    }
     // Before the span is entered: afterwards its own context is fixed and the call fails. It also
     // fails where no OpenTelemetry layer is installed, and then there is nothing to link to.
-    let _ = span.set_parent(extract(&delivery.headers));
+    let _ = span.set_parent(context);
     span
 }
 

@@ -21,6 +21,28 @@ pub enum Service {
 }
 
 impl Service {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Ingress,
+        Self::Builder,
+        Self::Verifier,
+        Self::Observability,
+        Self::Tracker,
+        Self::Forge,
+        Self::Ops,
+    ];
+
+    /// The one of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|service| service.as_str() == name)
+    }
+
+    /// The one that a durable belongs to: durables are named as their service, or begin with its name
+    /// and a `-`.
+    pub fn of_durable(durable: &str) -> Option<Self> {
+        Self::named(durable.split('-').next().unwrap_or_default())
+    }
+
     /// The name in subjects, durables, logs and on the command line.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -172,6 +194,44 @@ pub fn spool(service: Service, reason: &str, stream: &str, sequence: u64) -> Str
     format!("booty.spool.{service}.{}.{stream}-{sequence}", token::encode(reason))
 }
 
+/// Where a message lies in the spool, sequence aside: what [`spool`] makes a subject of.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SpoolPlace {
+    /// The service that gave up on it.
+    pub service: Service,
+    /// One word, as the service said it.
+    pub reason: String,
+    /// The message's own `<stream>-<sequence>`.
+    pub origin: String,
+}
+
+impl SpoolPlace {
+    /// The entry's subject.
+    pub fn subject(&self) -> String {
+        let (service, reason) = (self.service, token::encode(&self.reason));
+        format!("booty.spool.{service}.{reason}.{}", token::encode(&self.origin))
+    }
+
+    /// Where the entry is published to replay it.
+    pub fn replay_subject(&self, spool_sequence: u64) -> String {
+        replay(self.service, &self.origin, spool_sequence)
+    }
+
+    /// Reads an entry's subject; `None` for any other.
+    pub fn parse(subject: &str) -> Option<Self> {
+        let mut tokens = subject.strip_prefix("booty.spool.")?.split('.');
+        let (service, reason, origin) = (tokens.next()?, tokens.next()?, tokens.next()?);
+        if tokens.next().is_some() {
+            return None;
+        }
+        Some(Self {
+            service: Service::named(service)?,
+            reason: token::decode(reason)?,
+            origin: token::decode(origin)?,
+        })
+    }
+}
+
 /// `booty.replay.<service>.<id>.<spool sequence>`: a spooled message, for the one service that
 /// failed on it. `id` is the original's `<stream>-<sequence>`.
 pub fn replay(service: Service, id: &str, spool_sequence: u64) -> String {
@@ -198,6 +258,9 @@ pub const RPC_FORGE_READ_TOKEN: &str = "booty.rpc.forge.read_token";
 
 /// Operators list, replay and purge the spool here; JSON, answered by the ops service.
 pub const OPS_SPOOL: &str = "booty.ops.spool";
+
+/// All replays, of every service.
+pub const REPLAYS: &str = "booty.replay.>";
 
 #[cfg(test)]
 mod tests {
@@ -227,6 +290,26 @@ mod tests {
         assert_eq!(replayed_spool_sequence(&subject), Some(41));
         assert_eq!(replayed_spool_sequence("booty.replay.builder.BOOTY_INBOX-7"), None);
         assert_eq!(replayed_spool_sequence("booty.inbox.github.issues.labeled.41"), None);
+    }
+
+    #[test]
+    fn a_place_in_the_spool_comes_back_from_its_subject() {
+        for reason in ["undecodable", "a.b *"] {
+            let origin = "BOOTY_INBOX-7".to_owned();
+            let place = SpoolPlace { service: Service::Forge, reason: reason.to_owned(), origin };
+            assert_eq!(place.subject(), spool(Service::Forge, reason, "BOOTY_INBOX", 7));
+            assert_eq!(SpoolPlace::parse(&place.subject()), Some(place));
+        }
+        for other in ["booty.spool.nobody.x.S-1", "booty.spool.forge.x", "booty.inbox.a.b.c"] {
+            assert_eq!(SpoolPlace::parse(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_durable_names_its_service() {
+        assert_eq!(Service::of_durable("builder-follow-ups"), Some(Service::Builder));
+        assert_eq!(Service::of_durable("forge"), Some(Service::Forge));
+        assert_eq!(Service::of_durable("grafana-x"), None);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use super::{
     settle::{Answer, MIN_DELAY, failed_too_often},
 };
 use crate::{
+    durables::matches,
     error::Error,
     headers::Headers,
     lease::{Acquire, Claim, Lease, Work, WorkState, WriteError},
@@ -49,7 +50,7 @@ impl<H: Handler> Worker<H> {
         let answer = Answer::new(self.bus.clone(), replies, self.settings.lease);
         let published = from_unix_nanos(info.published.unix_timestamp_nanos());
         let work =
-            Work { published, reply: reply.to_string(), not_before: None, state: WorkState::Open };
+            Work::begun(published, reply.to_string());
         let key = self.settings.lease_key(sequence);
         let mut lease = match self.acquire(&key, work).await {
             Ok(Claim::Free(Acquire::Taken(lease))) => lease,
@@ -252,35 +253,4 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
 /// The filter that a subject matches, which names its span.
 fn template<'a>(filters: &'a [String], subject: &'a str) -> &'a str {
     filters.iter().find(|filter| matches(filter, subject)).map_or(subject, String::as_str)
-}
-
-fn matches(filter: &str, subject: &str) -> bool {
-    let (mut filter, mut subject) = (filter.split('.'), subject.split('.'));
-    loop {
-        match (filter.next(), subject.next()) {
-            (Some(">"), Some(_)) | (None, None) => return true,
-            (Some("*"), Some(_)) => {}
-            (Some(wanted), Some(token)) if wanted == token => {}
-            _ => return false,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn filters_match_as_the_server_matches() {
-        for (filter, subject, expected) in [
-            ("a.*.c", "a.b.c", true),
-            ("a.*.c", "a.b.d", false),
-            ("a.*", "a.b.c", false),
-            ("a.>", "a.b.c", true),
-            ("a.>", "a", false),
-            ("a.b", "a.b", true),
-        ] {
-            assert_eq!(matches(filter, subject), expected, "{filter} {subject}");
-        }
-    }
 }

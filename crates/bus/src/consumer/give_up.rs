@@ -3,19 +3,18 @@
 use std::{sync::Arc, time::Duration};
 
 use async_nats::jetstream::AckKind;
-use booty_events::{header, stream, subject};
+use booty_events::{header, subject::SpoolPlace};
 use chrono::SecondsFormat;
 use tokio::time::timeout;
 use tracing::{Instrument as _, error, info, warn};
 
 use super::{
     Delivery, Handler, Worker,
-    settle::{Answer, MIN_DELAY, cut, delay, with_state},
+    settle::{Answer, MIN_DELAY, cut, delay, with_outcome, with_state},
 };
 use crate::{
-    error::{BoxError, Error},
-    lease::{GivingUp, Lease, WorkState},
-    publish::{Expected, Receipt},
+    error::BoxError,
+    lease::{GivingUp, Lease, Outcome, WorkState},
 };
 
 /// How often a handler is asked to say the outcome outside and dies of it: a message that kills even
@@ -27,8 +26,6 @@ const FIRST_TELL_PAUSE: Duration = Duration::from_millis(500);
 const MAX_TELL_PAUSE: Duration = Duration::from_secs(300);
 /// The pause after which a message that the spool did not take is tried again.
 const SPOOL_PAUSE: Duration = Duration::from_secs(5);
-/// How often the end of the spool is read again because another entry came first.
-const SPOOL_TRIES: u32 = 100;
 
 impl<H: Handler> Worker<H> {
     /// Spools first: whatever happens afterwards, the message is kept and never run again. The
@@ -83,7 +80,8 @@ impl<H: Handler> Worker<H> {
         } else if *tell {
             error!(tries, "the outcome is never said outside: the handler dies of it");
         }
-        if self.write(lease, with_state(lease, true, WorkState::Done)).await.is_ok() {
+        let outcome = Outcome::Spooled { reason: reason.clone() };
+        if self.write(lease, with_outcome(lease, outcome)).await.is_ok() {
             self.answer(answer, AckKind::Term).await;
         }
     }
@@ -112,9 +110,6 @@ impl<H: Handler> Worker<H> {
         }
     }
 
-    /// One entry for one message, however often this is tried. The entry names the subject on which
-    /// to publish it for a replay, and that subject has the entry's own sequence in it: so the
-    /// publish expects the spool to end right before.
     async fn spool(
         &self,
         delivery: &Delivery,
@@ -122,55 +117,20 @@ impl<H: Handler> Worker<H> {
         reason: &str,
         why: &str,
     ) -> Result<(), BoxError> {
-        let service = self.settings.service;
-        let subject = subject::spool(service, reason, &delivery.stream, delivery.sequence);
-        let origin = format!("{}-{}", delivery.stream, delivery.sequence);
         let mut headers = delivery.headers.without_broker_headers();
         headers.remove(header::REPLAY_OF);
         headers.insert(header::SPOOL_SUBJECT, &delivery.subject);
-        headers.insert(header::SPOOL_ORIGIN, &origin);
         headers.insert(header::SPOOL_ATTEMPTS, attempts.to_string());
         headers.insert(header::SPOOL_ERROR, why);
         let now = self.bus.clock().now().to_rfc3339_opts(SecondsFormat::Millis, true);
         headers.insert(header::SPOOL_TIME, now);
-        for _ in 0..SPOOL_TRIES {
-            let last = self.spool_end().await?;
-            let replay = subject::replay(service, &origin, last + 1);
-            headers.insert(header::SPOOL_REPLAY_SUBJECT, replay);
-            let expected = Expected {
-                message_id: subject.clone(),
-                last_subject_sequence: Some(0),
-                last_sequence: Some(last),
-            };
-            let payload = delivery.payload.clone();
-            match self.bus.store(&subject, &headers, payload, expected).await? {
-                Receipt::New { .. } | Receipt::Duplicate { .. } => return Ok(()),
-                Receipt::Unexpected => {
-                    if self.bus.last_message(stream::SPOOL.name, &subject).await?.is_some() {
-                        return Ok(());
-                    }
-                }
-            }
-        }
-        Err("others keep writing to the spool".into())
-    }
-
-    /// The sequence of the spool's newest entry.
-    async fn spool_end(&self) -> Result<u64, Error> {
-        #[derive(serde::Deserialize)]
-        struct Info {
-            state: State,
-        }
-        #[derive(serde::Deserialize)]
-        struct State {
-            last_seq: u64,
-        }
-        let doing = "ask for the spool's end";
-        let subject = format!("STREAM.INFO.{}", stream::SPOOL.name);
-        match self.bus.ask::<Info>(doing.to_owned(), &subject).await? {
-            Ok(info) => Ok(info.state.last_seq),
-            Err(error) => Err(Error::from_api(doing, error)),
-        }
+        let place = SpoolPlace {
+            service: self.settings.service,
+            reason: reason.to_owned(),
+            origin: format!("{}-{}", delivery.stream, delivery.sequence),
+        };
+        self.bus.spool(&place, headers, delivery.payload.clone()).await?;
+        Ok(())
     }
 }
 

@@ -15,7 +15,7 @@ use tracing::{debug, info, warn};
 use super::{Delivery, Handler, LAST_ANSWERS, Verdict, Worker};
 use crate::{
     connect::Bus,
-    lease::{GivingUp, Lease, LeaseLost, Record, WorkState, WriteError},
+    lease::{GivingUp, Lease, LeaseLost, Outcome, Record, WorkState, WriteError},
 };
 
 /// No nak is sooner: one without a delay comes back at once, and spins.
@@ -40,10 +40,10 @@ impl<H: Handler> Worker<H> {
         verdict: Verdict,
     ) {
         match verdict {
-            Verdict::Done => self.confirm_done(lease, answer).await,
+            Verdict::Done => self.confirm(lease, answer, Outcome::Done).await,
             Verdict::Ignore { reason } => {
                 info!(reason, "ignored");
-                self.confirm_done(lease, answer).await;
+                self.confirm(lease, answer, Outcome::Ignored { reason: cut(reason) }).await;
             }
             Verdict::HandBack { after, why } => {
                 info!(why, "handed back");
@@ -70,8 +70,8 @@ impl<H: Handler> Worker<H> {
         }
     }
 
-    async fn confirm_done(&self, lease: &mut Lease, answer: &Answer) {
-        if self.write(lease, with_state(lease, true, WorkState::Done)).await.is_ok() {
+    async fn confirm(&self, lease: &mut Lease, answer: &Answer, outcome: Outcome) {
+        if self.write(lease, with_outcome(lease, outcome)).await.is_ok() {
             self.answer(answer, AckKind::Ack).await;
         }
     }
@@ -210,6 +210,15 @@ pub(super) fn with_state(lease: &Lease, ended: bool, state: WorkState) -> Record
     let mut record = Record { ended, ..lease.record.clone() };
     if let Some(work) = &mut record.work {
         work.state = state;
+    }
+    record
+}
+
+/// The end of a message, in order.
+pub(super) fn with_outcome(lease: &Lease, outcome: Outcome) -> Record {
+    let mut record = with_state(lease, true, WorkState::Done);
+    if let Some(work) = &mut record.work {
+        work.outcome = Some(outcome);
     }
     record
 }
