@@ -11,6 +11,7 @@ mod health;
 mod json;
 mod metrics;
 mod receive;
+mod sentry;
 mod server;
 pub mod settings;
 mod source;
@@ -34,6 +35,7 @@ use github::Github;
 use health::Health;
 use metrics::Metrics;
 use receive::{Keeper, Receiver};
+use sentry::Sentry;
 use server::Server;
 use source::Source;
 use spool::{Spool, drain::Drain};
@@ -76,6 +78,9 @@ impl App {
         if !settings.github_secrets.is_empty() {
             let rules = Rules { allowed: settings.allowed, trigger_label: settings.trigger_label };
             sources.push(Arc::new(Github::new(&settings.github_secrets, rules)));
+        }
+        if !settings.sentry_secrets.is_empty() {
+            sources.push(Arc::new(Sentry::new(&settings.sentry_secrets, settings.clock)));
         }
         let breaker = Breaker::default();
         let limits = Limits {

@@ -10,6 +10,7 @@ mod delivery;
 mod operations;
 mod outage;
 mod raw;
+mod sentry;
 mod spool_files;
 mod stopping;
 mod transport;

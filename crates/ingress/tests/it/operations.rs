@@ -100,9 +100,9 @@ async fn what_is_refused_is_counted_by_status_and_reason() {
     world.raw(b"GET /webhooks/github HTTP/1.1\r\nhost: x\r\n\r\n").await;
     let (_, metrics) = world.admin("/metrics").await;
     for line in [
-        "booty_ingress_accepted_total 1",
-        "booty_ingress_refused_total{reason=\"signature\",status=\"403\"} 1",
-        "booty_ingress_refused_total{reason=\"method\",status=\"405\"} 1",
+        "booty_ingress_accepted_total{source=\"github\"} 1",
+        "booty_ingress_refused_total{reason=\"signature\",source=\"github\",status=\"403\"} 1",
+        "booty_ingress_refused_total{reason=\"method\",source=\"github\",status=\"405\"} 1",
         "booty_ingress_answer_seconds_count 3",
     ] {
         assert!(metrics.contains(line), "{line} in {metrics}");
