@@ -1,46 +1,41 @@
 //! What the GitHub issue of an alert says.
+//!
+//! Nothing of the event gets here but by [`safe`]: redacted first, then inert. Lengths of all parts
+//! are bounded, so that no text has to be cut as a whole, where a cut could open what was closed.
 
-use booty_alert::Alert;
+mod body;
+mod comment;
+mod link;
+mod safe;
+mod title;
+
 use booty_events::TraceId;
 use chrono::{DateTime, Utc};
 
-/// Where an alert's link may lead when nothing else is set: Sentry's own host and its subdomains.
-pub const DEFAULT_LINK_HOST: &str = "sentry.io";
+pub use body::body;
+pub use comment::{counter, reopened};
+pub use link::DEFAULT_LINK_HOST;
+pub use title::title;
 
 /// What an issue says that is not the alert's own.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Context<'a> {
     /// Booty's own trace, in which the alert came in.
     pub trace_id: Option<&'a TraceId>,
-    /// The hosts that the link may lead to, each with its subdomains; none: no link.
+    /// The hosts that the link may lead to, each with its subdomains; none: no link. A host with a
+    /// port, as in `sentry.example:9000`, allows that port alone.
     pub link_hosts: &'a [String],
     /// When Booty saw the problem first. The earlier of this and what the alert says is shown.
     pub first_seen: Option<DateTime<Utc>>,
 }
 
-/// `[severity] ExceptionType — path/to/file.py:line`, without the message, which changes.
-pub fn title(alert: &Alert) -> String {
-    format!("[{}]", alert.severity)
+/// What stands for what an event does not say.
+const UNKNOWN: &str = "unknown";
+
+/// A time for people: to the second, which is all that they compare.
+fn time(time: Option<DateTime<Utc>>) -> String {
+    time.map_or_else(|| UNKNOWN.to_owned(), |t| t.format("%Y-%m-%d %H:%M:%S UTC").to_string())
 }
 
-/// The issue's text.
-pub fn body(alert: &Alert, context: &Context<'_>) -> String {
-    let _ = context;
-    alert.severity.to_string()
-}
-
-/// The comment that counts: how often it was seen, since when, and when last.
-pub fn counter(
-    count: u64,
-    first_seen: Option<DateTime<Utc>>,
-    last_seen: Option<DateTime<Utc>>,
-) -> String {
-    let _ = (first_seen, last_seen);
-    format!("Seen {count} times")
-}
-
-/// What is said when a closed issue is opened again, because this alert came.
-pub fn reopened(alert: &Alert, context: &Context<'_>) -> String {
-    let _ = context;
-    format!("Seen again: {}", alert.severity)
-}
+#[cfg(test)]
+mod tests;
