@@ -95,7 +95,7 @@ impl Settings {
                 .optional("OBSV_SPOOL_PATH")
                 .map_or_else(|| data_dir.join("observability-spool.jsonl"), PathBuf::from),
             read_access: ReadAccess::from_env(env),
-            api_url: common::github_urls(env).api,
+            api_url: common::github_api(env),
             lease: env.duration_or("LEASE", DEFAULT_LEASE),
             holder: String::new(),
             permits: DEFAULT_PERMITS,
