@@ -30,6 +30,8 @@ pub(crate) enum Command {
     Builder,
     /// Put a check run on every pull request
     Verifier,
+    /// Turn Sentry alerts into issues, one for each problem
+    Observability,
     /// Apply effects to GitHub; the only writer
     Forge,
     /// Run all services, supervised, and a NATS server when NATS_URL is unset
@@ -53,6 +55,13 @@ pub(crate) enum Command {
         after_help = "Examples:\n  booty jobs\n  booty jobs 7-72d3162e-cc78-11e3-81ab-4c9367dc0958 --json"
     )]
     Jobs(JobsArgs),
+    /// Show what became of Sentry's alerts, or of one problem
+    #[command(
+        args_conflicts_with_subcommands = true,
+        after_help = "Examples:\n  booty alerts\n  booty alerts show 1f0c3a --json\n\n\
+            Exit codes: 0 it is shown, 1 there is no such alert or NATS does not answer."
+    )]
+    Alerts(AlertsArgs),
     /// Check a repository's .booty.yml, or print its schema
     #[command(
         subcommand,
@@ -140,6 +149,31 @@ pub(crate) struct JobsArgs {
     /// One job's id, as ingress answered it
     pub(crate) id: Option<String>,
     /// JSON, one array (or one object with an id)
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct AlertsArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<Alerts>,
+    /// JSON, one array
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Alerts {
+    /// Show one problem: its state, and what was decided of each alert
+    #[command(after_help = "Example:\n  booty alerts show 1f0c3a9b77d2")]
+    Show(AlertsShow),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct AlertsShow {
+    /// Its fingerprint, or the first digits of it: at least 6
+    pub(crate) fingerprint: String,
+    /// JSON, one object with `state` and `decisions`
     #[arg(long)]
     pub(crate) json: bool,
 }

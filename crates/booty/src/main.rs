@@ -1,6 +1,7 @@
 //! `booty`: one program, every service. This file only wires: parse, run, turn the end into an exit
 //! code.
 
+mod alerts;
 mod children;
 mod cli;
 mod config;
@@ -42,12 +43,14 @@ async fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Ingress => services::ingress().await,
         Command::Builder => services::builder().await,
         Command::Verifier => services::verifier().await,
+        Command::Observability => services::observability().await,
         Command::Verify(args) => verify::run(args).await,
         Command::Forge => services::forge().await,
         Command::Up => up::run().await,
         Command::Demo(args) => demo::run(args).await,
         Command::Send(cli::Send::Github(args)) => send::github(args).await,
         Command::Jobs(args) => jobs::run(args).await,
+        Command::Alerts(args) => alerts::run(args).await,
         Command::Config(command) => config::run(command),
         Command::Doctor(args) => doctor::run(args).await,
         Command::Sim(args) => sim::run(args).await,

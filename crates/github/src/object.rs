@@ -51,6 +51,8 @@ pub struct Issue {
     #[serde(default)]
     pub updated_at: Option<DateTime<Utc>>,
     #[serde(default)]
+    pub closed_at: Option<DateTime<Utc>>,
+    #[serde(default)]
     pub pull_request: Option<serde::de::IgnoredAny>,
 }
 

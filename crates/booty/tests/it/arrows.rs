@@ -4,7 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 
-const SERVICES: [&str; 4] = ["booty-ingress", "booty-builder", "booty-verifier", "booty-forge"];
+const SERVICES: [&str; 5] = [
+    "booty-ingress",
+    "booty-builder",
+    "booty-verifier",
+    "booty-forge",
+    "booty-observability",
+];
 
 fn metadata() -> Metadata {
     MetadataCommand::new()
