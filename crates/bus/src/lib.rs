@@ -17,7 +17,7 @@ mod rpc;
 mod stored;
 pub mod trace;
 
-pub use backlog::Backlog;
+pub use backlog::{Backlog, Progress};
 pub use bucket::{Bucket, BucketError, Entry};
 pub use clock::Clock;
 pub use connect::{Bus, BusSettings};
