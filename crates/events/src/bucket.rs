@@ -125,6 +125,11 @@ pub fn counter_key(repo: &RepoName, issue: u64, name: &str) -> String {
     format!("counter.{}.{issue}.{}", repo.token(), token::encode(name))
 }
 
+/// Key of when content was created in an account, so that a restart does not forget it, in [`EFFECTS`].
+pub fn pace_key(account: &str) -> String {
+    format!("pace.{}", token::encode(account))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -106,6 +106,11 @@ impl Records {
         self.load(bucket::counter_key(repo, issue, name)).await
     }
 
+    /// The record of when content was created in an account.
+    pub(crate) async fn of_pace(&self, account: &str) -> Result<Record, RecordError> {
+        self.load(bucket::pace_key(account)).await
+    }
+
     pub(crate) async fn save(&self, record: &mut Record) -> Result<(), RecordError> {
         record.state.updated = Some((self.clock)().into());
         let value = record.state.encode_to_vec().into();

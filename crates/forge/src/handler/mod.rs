@@ -28,6 +28,7 @@ use crate::{
     lanes::Queue,
     once,
     outcome::Stop,
+    paces::{self, Paces},
     record::{self, Record},
     work::{Work, event_about},
     writer::{Gate, Role},
@@ -46,6 +47,7 @@ const LONGEST_TEXT: usize = 64 * 1024;
 /// Handles one queue's effects.
 pub(crate) struct Effects {
     pub(crate) core: Arc<Core>,
+    pub(crate) paces: Arc<Paces>,
     pub(crate) queue: Queue,
     pub(crate) role: Role,
     pub(crate) account: Arc<Account>,
@@ -73,6 +75,10 @@ impl Handler for Effects {
             Ok(End::Ignored(reason)) => Verdict::Ignore { reason: reason.to_owned() },
             Err(stop) => stop.into_verdict(),
         }
+    }
+
+    fn arriving(&self, delivered: u64) -> Option<Box<dyn Send>> {
+        Some(Box::new(self.core.turns.arrived(self.queue, delivered)))
     }
 
     async fn given_up(&self, delivery: &Delivery, why: &str) -> Result<(), String> {
@@ -152,7 +158,8 @@ impl Effects {
             core: &self.core,
             github: &github,
             gate: Gate {
-                pace: &self.core.pace,
+                paces: &self.paces,
+                pace_account: paces::account(self.account.app.is_some(), &repo),
                 patience: settings.patience,
                 http_timeout: settings.http_timeout,
                 resend_delays: &settings.resend_delays,

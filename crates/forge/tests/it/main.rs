@@ -5,13 +5,16 @@
 mod apps;
 mod branches;
 mod checks;
+mod counters;
 mod effects;
 mod faults;
 mod fences;
+mod issues;
 mod labels;
 mod lost_answers;
 mod paces;
 mod ready;
+mod receiver;
 mod restarts;
 mod statuses;
 mod updates;

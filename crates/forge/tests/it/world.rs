@@ -6,22 +6,22 @@ use std::{
     time::Duration,
 };
 
-use booty_bus::{Bus, BusSettings, local::LocalServer};
+use booty_bus::{Bus, BusSettings, Outgoing, local::LocalServer};
 use booty_events::{
-    EffectId, Lane, Message, Service, stream,
+    EffectId, Lane, Message, Service, bucket, header, stream,
     v1::{
-        CheckRun, CheckStatus, Comment, Effect, Event, FileChange, FileMode, IssueOutcome,
-        OpenPullRequest, effect::Write,
+        AlertFacts, AlertOrigin, CheckRun, CheckStatus, Comment, CreateIssue, Effect, Event,
+        FileChange, FileMode, IssueOutcome, LabelLook, OpenPullRequest, effect::Write,
     },
 };
 use booty_forge::{App, Credentials, Error, Settings, Status, marker::Markers};
 use booty_github::{
-    AppKey, AppTokens, Client, ClientSettings, Endpoint, StaticToken, object::Sha,
+    AppKey, AppTokens, Client, ClientSettings, Endpoint, PointLimit, StaticToken, object::Sha,
     pace::PaceSettings,
 };
 use booty_service::Outbox;
 use booty_sim::{
-    CheckRunView, Clock, NewApp, Paces, Permission, Scope, Sim, SimSettings, Snapshot,
+    CheckRunView, Clock, IssueView, NewApp, Paces, Permission, Scope, Sim, SimSettings, Snapshot,
 };
 use chrono::Utc;
 use futures_util::StreamExt;
@@ -32,6 +32,7 @@ pub const REPO: &str = "octo/hello";
 pub const BOT: &str = "booty-bot";
 pub const APP: &str = "booty-app";
 pub const CHECK: &str = "booty/verifier";
+pub const TRIGGER: &str = "agent:builder";
 const PERMISSIONS: [(&str, &str); 5] = [
     ("checks", "write"),
     ("contents", "write"),
@@ -164,6 +165,7 @@ impl World {
             http_timeout: ms(900),
             lease: ms(3000),
             pace: PaceSettings { spacing: Duration::ZERO, burst: 0, content: Vec::new() },
+            points: PointLimit { points: u32::MAX, window: ms(60_000) },
             patience: ms(500),
             holder: "forge-1".to_owned(),
             shutdown_grace: ms(2000),
@@ -274,6 +276,66 @@ impl World {
             comment: comment.to_owned(),
             ..IssueOutcome::default()
         }
+    }
+
+    /// An issue as an alert asks for it.
+    pub fn alert_issue(&self, cause: &str) -> Effect {
+        let origin = AlertOrigin {
+            fingerprint: "f".repeat(32),
+            effect_id: "what is asked for is not believed".to_owned(),
+            author: "mallory".to_owned(),
+            facts: Some(AlertFacts {
+                exception_type: "ValueError".to_owned(),
+                ..AlertFacts::default()
+            }),
+        };
+        let look = LabelLook {
+            name: TRIGGER.to_owned(),
+            colour: "0366d6".to_owned(),
+            description: "Created by Booty Observability".to_owned(),
+        };
+        let write = CreateIssue {
+            title: format!("[error] ValueError of {cause}"),
+            body: "It broke.".to_owned(),
+            labels: vec![TRIGGER.to_owned(), "sentry".to_owned()],
+            label_looks: vec![look],
+            origin: Some(origin),
+        };
+        self.effect(cause, "issue#1", Write::CreateIssue(write))
+    }
+
+    /// What is written down about where an issue comes from.
+    pub async fn origin(&self, issue: u64) -> Option<AlertOrigin> {
+        let key = bucket::origin_key(&REPO.parse().unwrap(), issue);
+        let entry = self.bus.bucket(&bucket::ORIGINS).get(&key).await.unwrap();
+        entry.map(|entry| AlertOrigin::decode(entry.value).unwrap())
+    }
+
+    /// The issues that were made for a cause.
+    pub fn issues_of(&self, cause: &str) -> Vec<IssueView> {
+        let title = format!("[error] ValueError of {cause}");
+        let issues = self.snapshot().repo(REPO).unwrap().issues.clone();
+        issues.into_iter().filter(|issue| issue.title == title).collect()
+    }
+
+    /// Publishes what is in the spool about an effect's message once more, as the entry says.
+    pub async fn replay(&self, origin: &str) {
+        let filter = format!("booty.spool.forge.*.{origin}");
+        let look = async {
+            loop {
+                let found = self.bus.last_message(stream::SPOOL.name, &filter).await.unwrap();
+                if let Some(entry) = found {
+                    return entry;
+                }
+                tokio::time::sleep(ms(10)).await;
+            }
+        };
+        let entry = tokio::time::timeout(PATIENCE, look).await.expect("it is in the spool");
+        let subject = entry.headers.get(header::SPOOL_REPLAY_SUBJECT).unwrap().to_owned();
+        let mut headers = entry.headers.without_broker_headers();
+        headers.insert(header::REPLAY_OF, entry.sequence.to_string());
+        let payload = entry.payload;
+        self.bus.publish(Outgoing { subject, headers, payload }).await.unwrap();
     }
 
     pub fn comment(&self, cause: &str, body: &str) -> Effect {
