@@ -22,7 +22,7 @@ pub struct Backlog {
 
 /// How far a durable has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
+pub struct Delivered {
     /// Messages that were never delivered.
     pub waiting: u64,
     /// How many deliveries there were, repeated ones included. Those that are still under way count.
@@ -34,10 +34,10 @@ impl Bus {
     ///
     /// # Errors
     /// The broker is not there or refuses, or there is no such durable.
-    pub async fn progress(&self, settings: &ConsumerSettings) -> Result<Progress, Error> {
+    pub async fn delivered(&self, settings: &ConsumerSettings) -> Result<Delivered, Error> {
         let consumer = consumer::handle(self, settings).await?;
         let info = consumer.cached_info();
-        Ok(Progress { waiting: info.num_pending, delivered: info.delivered.consumer_sequence })
+        Ok(Delivered { waiting: info.num_pending, delivered: info.delivered.consumer_sequence })
     }
 
     /// What the durable of these settings has not done yet.

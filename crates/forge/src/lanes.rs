@@ -131,7 +131,7 @@ impl Turns {
     /// Before a queue's loop starts: what was delivered by now went to somebody else.
     pub(crate) async fn begin(&self, queue: Queue) {
         let rank = queue.rank();
-        let progress = self.bus.progress(&self.consumers[rank]).await.ok();
+        let progress = self.bus.delivered(&self.consumers[rank]).await.ok();
         self.with(|state| state.queues[rank].newest = progress.map(|progress| progress.delivered));
     }
 
@@ -193,7 +193,7 @@ impl Turns {
     /// Whether the broker has more urgent effects that no loop has brought yet. Who has looked often
     /// enough (`is_tired`) does not wait for them, nor for the same deliveries ever again.
     async fn is_more_urgent_waiting(&self, rank: usize, is_tired: bool) -> bool {
-        let asked = self.consumers[..rank].iter().map(|consumer| self.bus.progress(consumer));
+        let asked = self.consumers[..rank].iter().map(|consumer| self.bus.delivered(consumer));
         let answers = futures_util::future::join_all(asked).await;
         self.with(|state| {
             let mut is_waiting = state.queues[..rank].iter().any(|queue| queue.present > 0);

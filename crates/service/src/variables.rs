@@ -137,7 +137,12 @@ pub const VARIABLES: &[Variable] = &[
         INGRESS,
         "GitHub App installation ids, comma-separated.",
     ),
-    variable("TRIGGER_LABEL", "agent:builder", DOOR_AND_LABELS, "The label that starts a job, and that issues made from alerts get."),
+    variable(
+        "TRIGGER_LABEL",
+        "agent:builder",
+        DOOR_AND_LABELS,
+        "The label that starts a job, and that issues made from alerts get.",
+    ),
     variable(
         "QUEUE_MAX_SIZE",
         "100",

@@ -18,7 +18,7 @@ pub trait Handler: Send + Sync + 'static {
     async fn handle(&self, delivery: &Delivery) -> Verdict;
 
     /// A message has been pulled and is on its way to [`Handler::handle`]; its lease comes first, and that
-    /// takes a while. `delivered` counts the durable's deliveries, as [`crate::Progress::delivered`] does.
+    /// takes a while. `delivered` counts the durable's deliveries, as [`crate::Delivered::delivered`] does.
     /// What is returned is dropped once the message has been handled, or is not to be.
     fn arriving(&self, delivered: u64) -> Option<Box<dyn Send>> {
         let _ = delivered;

@@ -75,12 +75,7 @@ fn judge_durable<'a>(
         service: service.as_str().to_owned(),
         ..Row::default()
     };
-    let mut count = Count {
-        replays: row.clone(),
-        row,
-        problems: Vec::new(),
-        unproven: Vec::new(),
-    };
+    let mut count = Count { replays: row.clone(), row, problems: Vec::new(), unproven: Vec::new() };
     for message in shot.messages.iter().filter(|message| durable.wants(&message.subject)) {
         let place = place(snapshot, shot, service, durable, message);
         let row = count.row_for(message);
@@ -212,7 +207,8 @@ fn place(
             if was_purged {
                 Place::Purged
             } else {
-                let why = "it was given up, its spool entry is gone, and nobody purged it with booty";
+                let why =
+                    "it was given up, its spool entry is gone, and nobody purged it with booty";
                 Place::Problem(ProblemKind::Lost, why.to_owned())
             }
         }
