@@ -4,6 +4,9 @@ use booty_events::Fingerprint;
 
 use crate::raw::Raw;
 
+/// Further parts of an event's own fingerprint change nothing.
+const MAX_PARTS: usize = 1_000;
+
 /// Where the identity of a problem is looked for.
 pub(crate) struct Identity<'a> {
     /// Sentry's ids of the issue, the best first.
@@ -44,7 +47,11 @@ impl Identity<'_> {
             return vec![text.into_owned()];
         }
         let mut parts = Vec::new();
-        self.fingerprint.each(|part| parts.extend(part.whole_text().map(|text| text.into_owned())));
+        self.fingerprint.each(|part| {
+            if parts.len() < MAX_PARTS {
+                parts.extend(part.whole_text().map(|text| text.into_owned()));
+            }
+        });
         parts
     }
 }

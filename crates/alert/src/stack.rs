@@ -8,6 +8,8 @@ use crate::raw::Raw;
 
 /// The most frames that are kept: the newest.
 pub(crate) const MAX_FRAMES: usize = 7;
+/// No source file has more lines; what says so counts something else.
+const MAX_LINE: u32 = 999_999;
 
 /// One frame of a stack.
 #[derive(Debug, Clone)]
@@ -16,7 +18,7 @@ pub struct Frame {
     pub file: Option<Untrusted<String>>,
     /// The function.
     pub function: Option<Untrusted<String>>,
-    /// From 1.
+    /// From 1 to 999,999.
     pub line: Option<u32>,
     /// Code of the project's own.
     pub in_app: bool,
@@ -27,7 +29,7 @@ pub struct Frame {
 pub struct Location {
     /// A file, else what Sentry calls the culprit.
     pub place: Untrusted<String>,
-    /// From 1.
+    /// From 1 to 999,999.
     pub line: Option<u32>,
     /// The function.
     pub function: Option<Untrusted<String>>,
@@ -97,7 +99,7 @@ impl<'a> Unread<'a> {
         Frame {
             file: self.file().map(Untrusted::new),
             function: self.function.text().map(Untrusted::new),
-            line: self.line.count(),
+            line: self.line.count().filter(|line| *line <= MAX_LINE),
             in_app: self.in_app,
         }
     }

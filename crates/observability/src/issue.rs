@@ -37,5 +37,18 @@ fn time(time: Option<DateTime<Utc>>) -> String {
     time.map_or_else(|| UNKNOWN.to_owned(), |t| t.format("%Y-%m-%d %H:%M:%S UTC").to_string())
 }
 
+/// In groups of three: seven digits alone could be a commit.
+fn number(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests;

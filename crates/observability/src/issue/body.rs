@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use booty_alert::{Alert, Breadcrumb, Frame, Location};
 use booty_policy::Untrusted;
 
-use super::{Context, UNKNOWN, link::link, safe, time};
+use super::{Context, UNKNOWN, link::link, number, safe, time};
 
 const MAX_NAME_CHARS: usize = 100;
 const MAX_PATH_CHARS: usize = 300;
@@ -85,7 +85,7 @@ fn frames(out: &mut String, alert: &Alert) {
         return;
     }
     if alert.frame_count > alert.frames.len() {
-        let (shown, all) = (alert.frames.len(), alert.frame_count);
+        let (shown, all) = (alert.frames.len(), number(alert.frame_count as u64));
         let _ = writeln!(out, "\nThe newest {shown} of {all} frames, the newest first.");
     } else {
         out.push_str("\nThe newest frame first.\n");

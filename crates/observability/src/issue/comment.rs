@@ -3,7 +3,7 @@
 use booty_alert::Alert;
 use chrono::{DateTime, Utc};
 
-use super::{Context, UNKNOWN, link::link, safe, time};
+use super::{Context, UNKNOWN, link::link, number, safe, time};
 
 /// The comment that counts: how often it was seen, since when, and when last.
 pub fn counter(
@@ -11,7 +11,7 @@ pub fn counter(
     first_seen: Option<DateTime<Utc>>,
     last_seen: Option<DateTime<Utc>>,
 ) -> String {
-    let times = if count == 1 { "once".to_owned() } else { format!("{count} times") };
+    let times = if count == 1 { "once".to_owned() } else { format!("{} times", number(count)) };
     let since = first_seen.map(|_| format!(" since {}", time(first_seen))).unwrap_or_default();
     let last = last_seen.map(|_| format!(", last at {}", time(last_seen))).unwrap_or_default();
     format!("Seen {times}{since}{last}.")
