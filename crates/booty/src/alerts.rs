@@ -105,7 +105,9 @@ struct Shown<'a> {
 fn found<'a>(alerts: &'a [AlertState], digits: &str) -> anyhow::Result<&'a AlertState> {
     let digits = digits.trim().to_ascii_lowercase();
     if digits.len() < FEWEST_DIGITS || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
-        bail!("{digits:?} is not the beginning of a fingerprint: give 6 hexadecimal digits or more");
+        bail!(
+            "{digits:?} is not the beginning of a fingerprint: give 6 hexadecimal digits or more"
+        );
     }
     let mut fitting = alerts.iter().filter(|state| state.fingerprint.starts_with(&digits));
     match (fitting.next(), fitting.next()) {

@@ -145,17 +145,17 @@ impl Bucket {
         Ok(keys.try_collect().await.map_err(|e| unavailable(e.into()))?)
     }
 
-    /// All keys that match `filter` (tokens, `*` and `>`), with what they hold, the longest unchanged
+    /// All keys that match one of `filters` (tokens, `*` and `>`), with what they hold, the longest unchanged
     /// first. Many at a time, with no question for each.
     ///
     /// # Errors
     /// As items: the broker is not there or refuses. The first error ends it.
     pub fn entries(
         &self,
-        filter: &str,
+        filters: &[String],
     ) -> impl Stream<Item = Result<(String, Entry), Error>> + Send + use<> {
         let prefix = format!("$KV.{}.", self.name);
-        let filters = vec![format!("{prefix}{filter}")];
+        let filters = filters.iter().map(|filter| format!("{prefix}{filter}")).collect();
         let reading = Reading { filters, from: 0, content: Content::Small };
         self.bus.read(&self.stream, reading).try_filter_map(move |stored| {
             let key = stored.subject.strip_prefix(&prefix).map(str::to_owned);

@@ -249,12 +249,23 @@ impl Leases {
         if work.is_some() { self.bucket.passing() } else { self.bucket.clone() }
     }
 
-    /// What is written about every message that a durable was given, by `<durable>.<stream>-<seq>`.
+    /// What is written about every message that a durable was given, by `<durable>.<stream>-<seq>`; or
+    /// about the messages `of` these `<stream>-<seq>` alone.
     ///
     /// # Errors
     /// The broker is not there or refuses.
-    pub async fn messages(&self) -> Result<HashMap<String, MessageState>, Error> {
-        let mut entries = std::pin::pin!(self.bucket.entries("*.*"));
+    pub async fn messages(
+        &self,
+        of: Option<&[String]>,
+    ) -> Result<HashMap<String, MessageState>, Error> {
+        /// More filters cost the server more than it costs to read all.
+        const FILTERS: usize = 100;
+        let filters: Vec<String> = match of {
+            Some([]) => return Ok(HashMap::new()),
+            Some(of) if of.len() <= FILTERS => of.iter().map(|id| format!("*.{id}")).collect(),
+            _ => vec!["*.*".to_owned()],
+        };
+        let mut entries = std::pin::pin!(self.bucket.entries(&filters));
         let mut messages = HashMap::new();
         while let Some((key, entry)) = entries.try_next().await? {
             let Some(work) = read(&key, &entry)?.into_message() else { continue };

@@ -9,6 +9,7 @@ mod labels;
 mod lanes;
 pub mod marker;
 mod once;
+mod origin;
 mod outcome;
 mod read_tokens;
 mod record;

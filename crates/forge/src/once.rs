@@ -131,6 +131,11 @@ pub(crate) fn hand_on_audit(from: &Record, to: &mut Record) {
     }
 }
 
+/// Whoever takes up what several effects share has tries of its own.
+pub(crate) fn forget_failures(target: &mut Record) {
+    (target.state.attempts, target.state.sends) = (0, 0);
+}
+
 fn resent(step: &str) -> String {
     format!("{RESENT}{step}")
 }

@@ -96,6 +96,16 @@ impl Records {
         self.load(bucket::check_comment_key(repo, pull_request, name)).await
     }
 
+    /// The record of the comment that counts something on an issue.
+    pub(crate) async fn of_counter(
+        &self,
+        repo: &RepoName,
+        issue: u64,
+        name: &str,
+    ) -> Result<Record, RecordError> {
+        self.load(bucket::counter_key(repo, issue, name)).await
+    }
+
     pub(crate) async fn save(&self, record: &mut Record) -> Result<(), RecordError> {
         record.state.updated = Some((self.clock)().into());
         let value = record.state.encode_to_vec().into();

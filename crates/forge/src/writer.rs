@@ -9,6 +9,8 @@ use booty_github::pace::{Pace, Write};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
+use crate::record::RecordError;
+
 /// While the role is somebody else's, how often it is asked for again at most and at least.
 const ASK_AGAIN_MIN: Duration = Duration::from_millis(100);
 const ASK_AGAIN_MAX: Duration = Duration::from_secs(5);
@@ -32,6 +34,14 @@ pub(crate) enum NotSent {
     /// The lease or the role may end before the request does.
     Stopped,
     Github(GithubError),
+    /// What has to be known before could not be written down.
+    Unknown(RecordError),
+}
+
+impl From<RecordError> for NotSent {
+    fn from(error: RecordError) -> Self {
+        Self::Unknown(error)
+    }
 }
 
 impl From<GithubError> for NotSent {

@@ -137,7 +137,12 @@ pub const VARIABLES: &[Variable] = &[
         INGRESS,
         "GitHub App installation ids, comma-separated.",
     ),
-    variable("TRIGGER_LABEL", "agent:builder", DOOR_AND_LABELS, "The label that starts a job, and that issues made from alerts get."),
+    variable(
+        "TRIGGER_LABEL",
+        "agent:builder",
+        DOOR_AND_LABELS,
+        "The label that starts a job, and that issues made from alerts get.",
+    ),
     variable(
         "QUEUE_MAX_SIZE",
         "100",
@@ -305,6 +310,12 @@ pub const VARIABLES: &[Variable] = &[
         "restricted",
         For::Only(&["observability", "builder"]),
         "What an issue that was made from an alert may start: `off` (nothing; it gets the label `triage`), `restricted` (a build that is told only machine fields which were checked against the tree), `full` (a build that reads the issue).",
+    ),
+    variable(
+        "OBSV_SENTRY_HOSTS",
+        "sentry.io",
+        OBSERVABILITY,
+        "Where an issue's link to its event may lead, comma-separated, subdomains included: the hosts of your own Sentry.",
     ),
     variable(
         "OBSV_SPOOL_PATH",

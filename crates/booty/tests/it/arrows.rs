@@ -4,13 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 
-const SERVICES: [&str; 5] = [
-    "booty-ingress",
-    "booty-builder",
-    "booty-verifier",
-    "booty-forge",
-    "booty-observability",
-];
+const SERVICES: [&str; 5] =
+    ["booty-ingress", "booty-builder", "booty-verifier", "booty-forge", "booty-observability"];
 
 fn metadata() -> Metadata {
     MetadataCommand::new()

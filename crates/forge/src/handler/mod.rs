@@ -4,6 +4,7 @@ mod check_run;
 mod comment;
 mod create_issue;
 mod dry_run;
+mod issue_counter;
 mod issue_outcome;
 mod label_state;
 mod mark_ready;
@@ -34,6 +35,9 @@ use crate::{
 
 /// The message that an effect failed on: the same one again fails again, another one is a new try.
 const FAILED_ON: &str = "failed_on";
+
+/// The attribute of a `failed` event that names the message's entry in the spool.
+const SPOOL_ORIGIN: &str = "spool_origin";
 
 /// The longest text in an event, in bytes. An effect may be as large as the broker takes, and what is
 /// said of it must still fit.
@@ -229,7 +233,7 @@ impl Effects {
         let mut event = event_about(effect);
         event.number = record.state.number;
         event.url.clone_from(&record.state.url);
-        for step in ["branch", "commit", "check_run", "status"] {
+        for step in ["branch", "commit", "check_run", "status", issue_counter::REOPENED] {
             if let Some(value) = record.step(step) {
                 event.attributes.insert(step.to_owned(), value.to_owned());
             }
@@ -311,6 +315,8 @@ impl Effects {
         let mut event = event_about(effect);
         event.reason = reason.to_owned();
         event.detail = why.to_owned();
+        // The spool's subject ends with it, and a replay's begins with it.
+        event.attributes.insert(SPOOL_ORIGIN.to_owned(), origin(delivery));
         if let Some(record) = &record {
             event.number = record.state.number;
             event.url.clone_from(&record.state.url);
@@ -408,7 +414,7 @@ async fn dispatch(work: &mut Work<'_>) -> Result<Applied, Stop> {
         Some(Write::UpdatePullRequest(write)) => {
             return update_pull_request::apply(work, write).await;
         }
-        Some(Write::IssueCounter(_)) => return Err(Stop::failed("invalid", "not written yet")),
+        Some(Write::IssueCounter(write)) => return issue_counter::apply(work, write).await,
         None => return Err(Stop::failed("invalid", "there is nothing to write")),
     }
     Ok(Applied::Now)

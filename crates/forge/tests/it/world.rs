@@ -268,7 +268,12 @@ impl World {
     }
 
     pub fn outcome(&self, issue: u64, label: &str, comment: &str) -> IssueOutcome {
-        IssueOutcome { issue, label: label.to_owned(), comment: comment.to_owned() }
+        IssueOutcome {
+            issue,
+            label: label.to_owned(),
+            comment: comment.to_owned(),
+            ..IssueOutcome::default()
+        }
     }
 
     pub fn comment(&self, cause: &str, body: &str) -> Effect {

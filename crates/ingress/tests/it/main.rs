@@ -11,5 +11,6 @@ mod operations;
 mod outage;
 mod raw;
 mod spool_files;
+mod stopping;
 mod transport;
 mod world;
