@@ -42,7 +42,7 @@ impl Alerts {
     /// When the broker is away.
     pub async fn all(&self) -> Result<Vec<Kept>, Pause> {
         let mut all = Vec::new();
-        let mut entries = std::pin::pin!(self.bucket.entries(">"));
+        let mut entries = std::pin::pin!(self.bucket.entries(&[">".to_owned()]));
         while let Some((key, entry)) = entries.try_next().await? {
             match decoded(&key, &entry.value) {
                 Ok(state) => all.push(Kept { state, revision: entry.revision }),

@@ -8,7 +8,7 @@ use booty_service::{AllowList, Env, ReadAccess, allow, common};
 use chrono::{DateTime, TimeDelta, Utc};
 use url::Url;
 
-use crate::{decide::Rules, rate::Rhythm};
+use crate::{decide::Rules, issue::DEFAULT_LINK_HOST, rate::Rhythm};
 
 const DEFAULT_TRIGGER_LABEL: &str = "agent:builder";
 const DEFAULT_MAX_EVENT_AGE: Duration = Duration::from_secs(3 * 24 * 60 * 60);
@@ -38,6 +38,8 @@ pub struct Settings {
     pub auto_build: AutoBuild,
     /// `TRIGGER_LABEL`
     pub trigger_label: String,
+    /// `OBSV_SENTRY_HOSTS`: where the link to an event may lead, subdomains included.
+    pub link_hosts: Vec<String>,
     /// `OBSV_SPOOL_PATH`: where alerts are kept that could not be handled while the broker takes no
     /// spool entry.
     pub spool_path: PathBuf,
@@ -91,6 +93,7 @@ impl Settings {
             trigger_label: env
                 .optional("TRIGGER_LABEL")
                 .unwrap_or_else(|| DEFAULT_TRIGGER_LABEL.to_owned()),
+            link_hosts: link_hosts(env),
             spool_path: env
                 .optional("OBSV_SPOOL_PATH")
                 .map_or_else(|| data_dir.join("observability-spool.jsonl"), PathBuf::from),
@@ -108,6 +111,23 @@ impl Settings {
             clock: Utc::now,
         }
     }
+}
+
+fn link_hosts(env: &mut Env) -> Vec<String> {
+    let mut hosts = env.list("OBSV_SENTRY_HOSTS");
+    hosts.retain(|host| {
+        let url = Url::parse(&format!("https://{host}/"));
+        let is_host = url.is_ok_and(|url| url.path() == "/" && url.username().is_empty());
+        if !is_host {
+            let why = format!("{host:?} is no host such as sentry.example.org");
+            env.problem("OBSV_SENTRY_HOSTS", &why);
+        }
+        is_host
+    });
+    if hosts.is_empty() {
+        hosts.push(DEFAULT_LINK_HOST.to_owned());
+    }
+    hosts
 }
 
 fn rules(env: &mut Env) -> Rules {
@@ -162,6 +182,7 @@ mod tests {
             ("OBSV_MIN_SEVERITY", "loud"),
             ("OBSV_COOLDOWN_HOURS", "721"),
             ("OBSV_AUTO_BUILD", "yes"),
+            ("OBSV_SENTRY_HOSTS", "sentry.example.org,https://x/"),
             ("MAX_EVENT_AGE", "8d"),
             ("GITHUB_API_URL", "ftp://x"),
             ("LEASE", "soon"),
@@ -172,6 +193,7 @@ mod tests {
             "OBSV_COOLDOWN_HOURS",
             "MAX_EVENT_AGE",
             "OBSV_AUTO_BUILD",
+            "OBSV_SENTRY_HOSTS",
             "GITHUB_API_URL",
             "LEASE",
         ];

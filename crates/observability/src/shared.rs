@@ -3,8 +3,8 @@
 use booty_alert::Alert;
 use booty_bus::{Bus, Headers, trace};
 use booty_events::{
-    DeliveryId, EffectId, Fingerprint, JobId, Lane, Message as _, RepoName, Service, header,
-    stream,
+    DeliveryId, EffectId, Fingerprint, JobId, Lane, Message as _, RepoName, Service, TraceId,
+    header, stream, subject,
     v1::{AlertPhase, AlertState, Effect, Event, Job, JobState},
 };
 use booty_service::{JobStore, Outbox, Pause};
@@ -12,7 +12,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::{
-    Error, Settings, alerts::Alerts, decide::Decision, github::Github, state::time, write,
+    Error, Settings,
+    alerts::Alerts,
+    decide::Decision,
+    github::Github,
+    issue,
+    state::{self, time},
+    write::{self, Manner},
 };
 
 /// How often a change is tried again when others change the same state at the same moment. Within a
@@ -67,6 +73,16 @@ impl Shared {
             && looked_at.is_none_or(|looked_at| now - looked_at >= interval)
     }
 
+    /// What an issue says that is not its alert's own.
+    fn context<'a>(
+        &'a self,
+        state: &AlertState,
+        trace_id: Option<&'a TraceId>,
+    ) -> issue::Context<'a> {
+        let first_seen = time(state.first_seen.as_ref());
+        issue::Context { trace_id, link_hosts: &self.settings.link_hosts, first_seen }
+    }
+
     /// Asks forge for the issue that the state waits for. Asked twice it is asked once.
     pub(crate) async fn ask_for_issue(
         &self,
@@ -75,8 +91,10 @@ impl Shared {
         alert: &Alert,
     ) -> Result<(), Pause> {
         let Settings { trigger_label, auto_build, .. } = &self.settings;
-        let effect =
-            write::new_issue(state, fingerprint, alert, trigger_label, *auto_build, self.now());
+        let manner = Manner { trigger_label, auto_build: *auto_build };
+        let trace_id = current_trace();
+        let context = self.context(state, trace_id.as_ref());
+        let effect = write::new_issue(state, fingerprint, alert, &context, manner, self.now());
         self.outbox.effect(Lane::Issue, &effect, None).await?;
         Ok(())
     }
@@ -87,9 +105,25 @@ impl Shared {
         state: &AlertState,
         fingerprint: &Fingerprint,
     ) -> Result<(), Pause> {
-        let effect = write::counter(state, fingerprint, self.now());
+        let asker = state::asker(state, Decision::Reopen).filter(|_| state.reopening);
+        let alert = match asker {
+            Some(delivery) => self.alert_of(delivery).await?,
+            None => None,
+        };
+        let trace_id = current_trace();
+        let context = self.context(state, trace_id.as_ref());
+        let came = alert.as_ref().map(|alert| (alert, &context));
+        let effect = write::counter(state, fingerprint, came, self.now());
         self.outbox.effect(Lane::Issue, &effect, None).await?;
         Ok(())
+    }
+
+    /// The alert that a delivery brought, as long as the inbox keeps it.
+    async fn alert_of(&self, delivery: &str) -> Result<Option<Alert>, Pause> {
+        let Ok(delivery) = delivery.parse::<DeliveryId>() else { return Ok(None) };
+        let filter = subject::inbox_sentry_delivery(&delivery);
+        let stored = self.bus.last_message(stream::INBOX.name, &filter).await?;
+        Ok(stored.and_then(|stored| Alert::parse(&stored.payload).ok()))
     }
 
     /// The write with an id, if it was asked for. Ids are hexadecimal digits, so none can widen the
@@ -189,6 +223,10 @@ pub(crate) struct Note<'a> {
 pub(crate) fn job_of(fingerprint: &Fingerprint, delivery: &str) -> Option<JobId> {
     let delivery: DeliveryId = delivery.parse().ok()?;
     Some(JobId::for_alert(fingerprint, &delivery))
+}
+
+fn current_trace() -> Option<TraceId> {
+    booty_telemetry::current_trace_id()?.parse().ok()
 }
 
 /// The current trace context, as headers have it.

@@ -14,21 +14,31 @@ pub const TRIAGE_LABEL: &str = "triage";
 const LABEL_COLOUR: &str = "0366d6";
 const LABEL_DESCRIPTION: &str = "Created by Booty Observability";
 
+/// How issues are made.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner<'a> {
+    /// `TRIGGER_LABEL`
+    pub trigger_label: &'a str,
+    /// `OBSV_AUTO_BUILD`
+    pub auto_build: AutoBuild,
+}
+
 /// The issue that the state waits for.
 pub fn new_issue(
     state: &AlertState,
     fingerprint: &Fingerprint,
     alert: &Alert,
-    label: &str,
-    auto_build: AutoBuild,
+    context: &issue::Context<'_>,
+    manner: Manner<'_>,
     now: DateTime<Utc>,
 ) -> Effect {
     let slot = Slot::Issue(state.generation);
     let id = slot.effect_id(fingerprint);
-    let label = if auto_build == AutoBuild::Off { TRIAGE_LABEL } else { label };
+    let Manner { trigger_label, auto_build } = manner;
+    let label = if auto_build == AutoBuild::Off { TRIAGE_LABEL } else { trigger_label };
     let wanted = CreateIssue {
         title: issue::title(alert),
-        body: issue::body(alert),
+        body: issue::body(alert, context),
         labels: vec![label.to_owned()],
         label_looks: vec![LabelLook {
             name: label.to_owned(),
@@ -46,35 +56,29 @@ pub fn new_issue(
     effect(state, fingerprint, slot, &id, Write::CreateIssue(wanted), now)
 }
 
-/// The counter's version that the state waits for.
-pub fn counter(state: &AlertState, fingerprint: &Fingerprint, now: DateTime<Utc>) -> Effect {
+/// The counter's version that the state waits for. `came` is the alert that opens the issue again, where
+/// it is at hand.
+pub fn counter(
+    state: &AlertState,
+    fingerprint: &Fingerprint,
+    came: Option<(&Alert, &issue::Context<'_>)>,
+    now: DateTime<Utc>,
+) -> Effect {
     let slot = Slot::Counter(state.version);
     let id = slot.effect_id(fingerprint);
+    let (first_seen, last_seen) = (time(state.first_seen.as_ref()), time(state.last_seen.as_ref()));
+    let mut body = issue::counter(state.count, first_seen, last_seen);
+    if let Some((alert, context)) = came.filter(|_| state.reopening) {
+        body = format!("{body}\n\n{}", issue::reopened(alert, context));
+    }
     let wanted = IssueCounter {
         issue: state.issue,
         name: fingerprint.to_string(),
-        body: counter_text(state),
+        body,
         version: state.version,
         reopen: state.reopening,
     };
     effect(state, fingerprint, slot, &id, Write::IssueCounter(wanted), now)
-}
-
-/// Nothing in it comes from outside.
-fn counter_text(state: &AlertState) -> String {
-    let shown = |at: Option<&booty_events::Timestamp>| {
-        time(at).map_or("unknown".to_owned(), |at| at.format("%Y-%m-%d %H:%M UTC").to_string())
-    };
-    let times = if state.count == 1 { "once" } else { &format!("{} times", state.count) };
-    let mut text = format!(
-        "Reported **{times}** by now: first {}, last {}.",
-        shown(state.first_seen.as_ref()),
-        shown(state.last_seen.as_ref()),
-    );
-    if state.reopening {
-        text.push_str("\n\nIt came again after this issue was closed, so the issue is open again.");
-    }
-    text
 }
 
 fn effect(
@@ -96,28 +100,5 @@ fn effect(
         requested_by: Service::Observability.as_str().to_owned(),
         dry_run: false,
         write: Some(write),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_counter_says_how_often_and_when() {
-        let at = DateTime::UNIX_EPOCH + chrono::TimeDelta::days(20_000);
-        let mut state = AlertState {
-            count: 17,
-            first_seen: Some(at.into()),
-            last_seen: Some((at + chrono::TimeDelta::minutes(90)).into()),
-            ..AlertState::default()
-        };
-        insta::assert_snapshot!(counter_text(&state), @"Reported **17 times** by now: first 2024-10-04 00:00 UTC, last 2024-10-04 01:30 UTC.");
-        (state.count, state.reopening) = (1, true);
-        insta::assert_snapshot!(counter_text(&state), @"
-        Reported **once** by now: first 2024-10-04 00:00 UTC, last 2024-10-04 01:30 UTC.
-
-        It came again after this issue was closed, so the issue is open again.
-        ");
     }
 }

@@ -312,6 +312,12 @@ pub const VARIABLES: &[Variable] = &[
         "What an issue that was made from an alert may start: `off` (nothing; it gets the label `triage`), `restricted` (a build that is told only machine fields which were checked against the tree), `full` (a build that reads the issue).",
     ),
     variable(
+        "OBSV_SENTRY_HOSTS",
+        "sentry.io",
+        OBSERVABILITY,
+        "Where an issue's link to its event may lead, comma-separated, subdomains included: the hosts of your own Sentry.",
+    ),
+    variable(
         "OBSV_SPOOL_PATH",
         "`observability-spool.jsonl` in the data directory",
         OBSERVABILITY,
