@@ -4,6 +4,7 @@
 
 mod apps;
 mod branches;
+mod bursts;
 mod checks;
 mod counters;
 mod effects;
