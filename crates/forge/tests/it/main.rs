@@ -13,6 +13,7 @@ mod fences;
 mod issues;
 mod labels;
 mod lost_answers;
+mod outages;
 mod paces;
 mod ready;
 mod receiver;

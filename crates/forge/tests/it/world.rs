@@ -360,13 +360,20 @@ impl World {
 
     /// Waits for an event about an effect.
     pub async fn event(&self, name: &str, effect: &Effect) -> Event {
+        self.event_of(&[name], effect).await
+    }
+
+    /// Waits until an effect is applied or failed.
+    pub async fn ended(&self, effect: &Effect) -> Event {
+        self.event_of(&["applied", "failed"], effect).await
+    }
+
+    async fn event_of(&self, names: &[&str], effect: &Effect) -> Event {
         let mut events = self.events.clone();
         let find = || {
             let seen = self.seen.lock().unwrap();
-            seen.events
-                .iter()
-                .find(|(n, e)| n == name && e.effect_id == effect.id)
-                .map(|(_, e)| e.clone())
+            let mut found = seen.events.iter().filter(|(_, e)| e.effect_id == effect.id);
+            found.find(|(n, _)| names.contains(&n.as_str())).map(|(_, e)| e.clone())
         };
         let wait = async {
             loop {
@@ -379,7 +386,7 @@ impl World {
         };
         tokio::time::timeout(PATIENCE, wait)
             .await
-            .unwrap_or_else(|_| panic!("no {name} of {}, only {}", effect.id, self.told()))
+            .unwrap_or_else(|_| panic!("no {names:?} of {}, only {}", effect.id, self.told()))
     }
 
     /// All events, a line each.
