@@ -4,22 +4,18 @@
 //! one before it created would create as much again. So the times are written down, in the record
 //! `pace.<account>`, before each request that creates content leaves.
 
-use std::{
-    collections::BTreeSet,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use booty_events::RepoName;
 use booty_github::pace::{Pace, PaceSettings, Write};
-use tokio::time::Instant;
+use tokio::{sync::Mutex, time::Instant};
 
 use crate::{
     record::{Record, Records},
     writer::NotSent,
 };
 
-/// The times in a record: how many milliseconds after 1970, the newest first.
+/// The times in a record: how many milliseconds after 1970, the oldest first.
 const CONTENT: &str = "content";
 
 /// Under a personal token everything is one account's.
@@ -29,8 +25,9 @@ const PERSONAL: &str = "token";
 pub(crate) struct Paces {
     pace: Pace,
     records: Records,
-    /// The accounts whose earlier content is known.
-    known: Mutex<BTreeSet<String>>,
+    /// What is written down of each account, once it was read. Held while a place is waited for: there is
+    /// one turn at a time.
+    known: Mutex<BTreeMap<String, Record>>,
 }
 
 impl Paces {
@@ -48,18 +45,23 @@ impl Paces {
         if write == Write::Other {
             return self.pace.wait(write, account, patience).await.map_err(NotSent::Pace);
         }
-        let mut record = self.records.of_pace(account).await?;
-        self.recall(&record, account);
+        let mut known = self.known.lock().await;
+        if !known.contains_key(account) {
+            let record = self.records.of_pace(account).await?;
+            self.recall(&record, account);
+            known.insert(account.to_owned(), record);
+        }
         self.pace.wait(write, account, patience).await.map_err(NotSent::Pace)?;
+        // Taken out: a save that is called off, or fails, leaves it unknown what is written down.
+        let Some(mut record) = known.remove(account) else { return Err(NotSent::Stopped) };
         self.note(&mut record, account);
-        Ok(self.records.save(&mut record).await?)
+        self.records.save(&mut record).await?;
+        known.insert(account.to_owned(), record);
+        Ok(())
     }
 
+    /// What was created before. A place that was taken and could not be written down was not used.
     fn recall(&self, record: &Record, account: &str) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if !known.insert(account.to_owned()) {
-            return;
-        }
         let now = Instant::now();
         let wall = self.records.now().timestamp_millis();
         let times = record.step(CONTENT).unwrap_or_default().split(' ');
@@ -74,7 +76,7 @@ impl Paces {
     fn note(&self, record: &mut Record, account: &str) {
         let wall = self.records.now().timestamp_millis();
         let ages = self.pace.ages(account, Instant::now());
-        let times = ages.iter().rev().map(|age| {
+        let times = ages.iter().map(|age| {
             wall.saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX)).to_string()
         });
         let times = times.collect::<Vec<_>>().join(" ");

@@ -58,13 +58,11 @@ impl Records {
         Ok(record)
     }
 
-    /// The record of an object of ours: which effect made it, and under which trace.
-    pub(crate) async fn of_object(
-        &self,
-        repo: &RepoName,
-        number: u64,
-    ) -> Result<Record, RecordError> {
-        self.load(bucket::object_key(repo, number)).await
+    /// A record of an object of ours (which effect made it, and under which trace) that can be saved where
+    /// there is none yet.
+    pub(crate) fn new_object(&self, repo: &RepoName, number: u64) -> Record {
+        let key = bucket::object_key(repo, number);
+        Record { state: EffectRecord::default(), key, revision: None }
     }
 
     /// The record of an issue's label state.

@@ -90,12 +90,11 @@ impl Pace {
         Self { settings, state: Mutex::default() }
     }
 
-    /// Content that was created before, at these times: by a process that is no more.
+    /// What was created in an account, at these times and no others, the oldest first: by a process that
+    /// is no more.
     pub fn restore(&self, account: &str, times: impl IntoIterator<Item = Instant>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let content = state.content.entry(account.to_owned()).or_default();
-        content.extend(times);
-        content.make_contiguous().sort();
+        state.content.insert(account.to_owned(), times.into_iter().collect());
     }
 
     /// The content that still counts for an account, as how long ago it was created.
@@ -241,7 +240,7 @@ mod tests {
         let ages = before.ages("octo", now);
         assert_eq!(ages, [window / 2, Duration::ZERO], "what is past does not count");
         let after = Pace::new(settings(0, 0, &[(2, 60_000)]));
-        after.restore("octo", ages.iter().rev().map(|age| now - *age));
+        after.restore("octo", ages.iter().map(|age| now - *age));
         assert_eq!(after.take(now, Write::Content, "octo"), Err(window / 2));
     }
 

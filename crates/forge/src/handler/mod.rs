@@ -29,7 +29,7 @@ use crate::{
     once,
     outcome::Stop,
     paces::{self, Paces},
-    record::{self, Record},
+    record::{self, Record, RecordError},
     work::{Work, event_about},
     writer::{Gate, Role},
 };
@@ -220,15 +220,17 @@ impl Effects {
             return Err(Stop::later(pause, "applied; looks once more for a second one"));
         }
         if work.record.state.number != 0 {
-            let number = work.record.state.number;
-            let mut object = self.core.records.of_object(&work.repo, number).await?;
-            if !object.exists() {
-                let state = &work.record.state;
-                object.state.effect_id.clone_from(&state.effect_id);
-                object.state.traceparent.clone_from(&state.traceparent);
-                object.state.url.clone_from(&state.url);
-                (object.state.number, object.state.status) = (number, EffectStatus::Applied.into());
-                self.core.records.save(&mut object).await?;
+            let state = &work.record.state;
+            let mut object = self.core.records.new_object(&work.repo, state.number);
+            object.state.effect_id.clone_from(&state.effect_id);
+            object.state.traceparent.clone_from(&state.traceparent);
+            object.state.url.clone_from(&state.url);
+            object.state.number = state.number;
+            object.state.status = EffectStatus::Applied.into();
+            match self.core.records.save(&mut object).await {
+                // It is known already, by what made it.
+                Ok(()) | Err(RecordError::Taken { .. }) => {}
+                Err(error) => return Err(error.into()),
             }
         }
         work.record.state.status = EffectStatus::Applied.into();

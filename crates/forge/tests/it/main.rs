@@ -4,6 +4,7 @@
 
 mod apps;
 mod branches;
+mod bursts;
 mod checks;
 mod counters;
 mod effects;
@@ -12,6 +13,7 @@ mod fences;
 mod issues;
 mod labels;
 mod lost_answers;
+mod outages;
 mod paces;
 mod ready;
 mod receiver;

@@ -1,7 +1,7 @@
 //! A broker, a GitHub, a repository with an issue, and as many forges as a test wants.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -54,9 +54,17 @@ pub struct World {
     pub base_sha: String,
     pub issue: u64,
     events: watch::Receiver<u64>,
-    seen: Arc<Mutex<Vec<(String, Event)>>>,
+    seen: Arc<Mutex<Seen>>,
     _collector: JoinHandle<()>,
     _dir: tempfile::TempDir,
+}
+
+/// What forge said, in order.
+#[derive(Default)]
+struct Seen {
+    events: Vec<(String, Event)>,
+    /// The effects that an event of a name was about.
+    effects: BTreeMap<String, BTreeSet<String>>,
 }
 
 pub fn ms(millis: u64) -> Duration {
@@ -118,7 +126,7 @@ impl World {
         let issue = sim.open_issue(REPO, "ann", "It is broken", "Please mend it.").unwrap();
         let base_sha = sim.snapshot().unwrap().repo(REPO).unwrap().refs["refs/heads/main"].clone();
 
-        let seen = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::new(Mutex::new(Seen::default()));
         let (count, events) = watch::channel(0);
         let mut messages = bus.client().subscribe("booty.event.forge.>").await.unwrap();
         bus.client().flush().await.unwrap();
@@ -126,7 +134,11 @@ impl World {
         let collector = tokio::spawn(async move {
             while let Some(message) = messages.next().await {
                 let event = Event::decode(message.payload).unwrap();
-                record.lock().unwrap().push((event.name.clone(), event));
+                let mut seen = record.lock().unwrap();
+                let effects = seen.effects.entry(event.name.clone()).or_default();
+                effects.insert(event.effect_id.clone());
+                seen.events.push((event.name.clone(), event));
+                drop(seen);
                 count.send_modify(|n| *n += 1);
             }
         });
@@ -353,10 +365,20 @@ impl World {
 
     /// Waits for an event about an effect.
     pub async fn event(&self, name: &str, effect: &Effect) -> Event {
+        self.event_of(&[name], effect).await
+    }
+
+    /// Waits until an effect is applied or failed.
+    pub async fn ended(&self, effect: &Effect) -> Event {
+        self.event_of(&["applied", "failed"], effect).await
+    }
+
+    async fn event_of(&self, names: &[&str], effect: &Effect) -> Event {
         let mut events = self.events.clone();
         let find = || {
             let seen = self.seen.lock().unwrap();
-            seen.iter().find(|(n, e)| n == name && e.effect_id == effect.id).map(|(_, e)| e.clone())
+            let mut found = seen.events.iter().filter(|(_, e)| e.effect_id == effect.id);
+            found.find(|(n, _)| names.contains(&n.as_str())).map(|(_, e)| e.clone())
         };
         let wait = async {
             loop {
@@ -369,7 +391,7 @@ impl World {
         };
         tokio::time::timeout(PATIENCE, wait)
             .await
-            .unwrap_or_else(|_| panic!("no {name} of {}, only {}", effect.id, self.told()))
+            .unwrap_or_else(|_| panic!("no {names:?} of {}, only {}", effect.id, self.told()))
     }
 
     /// All events, a line each.
@@ -377,7 +399,7 @@ impl World {
         let line = |(name, e): &(String, Event)| {
             format!("\n{name} {} {} {}", e.effect_id, e.reason, e.detail)
         };
-        self.seen.lock().unwrap().iter().map(line).collect()
+        self.seen.lock().unwrap().events.iter().map(line).collect()
     }
 
     pub async fn applied(&self, effect: &Effect) -> Event {
@@ -385,7 +407,33 @@ impl World {
     }
 
     pub fn count_events(&self, name: &str) -> usize {
-        self.seen.lock().unwrap().iter().filter(|(n, _)| n == name).count()
+        self.seen.lock().unwrap().events.iter().filter(|(n, _)| n == name).count()
+    }
+
+    /// How many effects an event of this name was about: one may be said twice, over a restart.
+    pub fn count_effects(&self, name: &str) -> usize {
+        self.seen.lock().unwrap().effects.get(name).map_or(0, BTreeSet::len)
+    }
+
+    /// Waits until an event of this name was about so many effects, as long as any come at all.
+    pub async fn count_reaches(&self, name: &str, count: usize) {
+        let mut events = self.events.clone();
+        loop {
+            events.mark_unchanged();
+            let found = self.count_effects(name);
+            if found >= count {
+                return;
+            }
+            let more = tokio::time::timeout(PATIENCE, events.changed()).await;
+            more.unwrap_or_else(|_| panic!("no more than {found} of {count} {name}")).unwrap();
+        }
+    }
+
+    /// How many events of a name came before the one about this effect.
+    pub fn position(&self, name: &str, effect: &Effect) -> usize {
+        let seen = self.seen.lock().unwrap();
+        let mut named = seen.events.iter().filter(|(n, _)| n == name);
+        named.position(|(_, event)| event.effect_id == effect.id).unwrap()
     }
 
     pub fn snapshot(&self) -> Snapshot {
