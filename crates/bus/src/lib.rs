@@ -29,9 +29,7 @@ pub use durables::{Durable, matches};
 pub use error::{BoxError, Difference, Error};
 pub use headers::Headers;
 pub use journal::{Journal, JournalError};
-pub use lease::{
-    Acquire, Lease, LeaseLost, LeaseState, Leases, MessageState, Outcome, Progress,
-};
+pub use lease::{Acquire, Lease, LeaseLost, LeaseState, Leases, MessageState, Outcome, Progress};
 pub use monitor::SyncAlways;
 pub use publish::{Outgoing, PublishError, Published};
 pub use reading::{Content, Reading};

@@ -255,8 +255,7 @@ fn read_value(value: serde_json::Value) -> Result<Filter, Error> {
 }
 
 fn write<T: Serialize>(answer: &T) -> Result<Bytes, Error> {
-    serde_json::to_vec(answer).map(Bytes::from).map_err(|error| Error::Io {
-        doing: "write the answer".to_owned(),
-        source: error.into(),
-    })
+    serde_json::to_vec(answer)
+        .map(Bytes::from)
+        .map_err(|error| Error::Io { doing: "write the answer".to_owned(), source: error.into() })
 }

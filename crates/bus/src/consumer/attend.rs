@@ -49,8 +49,7 @@ impl<H: Handler> Worker<H> {
         };
         let answer = Answer::new(self.bus.clone(), replies, self.settings.lease);
         let published = from_unix_nanos(info.published.unix_timestamp_nanos());
-        let work =
-            Work::begun(published, reply.to_string());
+        let work = Work::begun(published, reply.to_string());
         let key = self.settings.lease_key(sequence);
         let mut lease = match self.acquire(&key, work).await {
             Ok(Claim::Free(Acquire::Taken(lease))) => lease,
