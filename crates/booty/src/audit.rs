@@ -61,11 +61,13 @@ fn print(report: &Report, on_disk: &[OnDisk], out: &mut impl io::Write) -> io::R
     if !report.replays.is_empty() {
         writeln!(out, "\nreplays, counted apart:\n{}", table(&report.replays))?;
     }
-    let ignored: BTreeMap<&String, u64> =
-        report.rows.iter().flat_map(|row| &row.ignored_for).fold(BTreeMap::new(), |mut all, (r, n)| {
+    let ignored: BTreeMap<&String, u64> = report.rows.iter().flat_map(|row| &row.ignored_for).fold(
+        BTreeMap::new(),
+        |mut all, (r, n)| {
             *all.entry(r).or_default() += n;
             all
-        });
+        },
+    );
     if !ignored.is_empty() {
         let reasons: Vec<_> = ignored.iter().map(|(reason, n)| format!("{reason} {n}")).collect();
         writeln!(out, "\nignored: {}", reasons.join(", "))?;
@@ -103,7 +105,14 @@ fn table(rows: &[Row]) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header([
-        "STREAM", "DURABLE", "MESSAGES", "DONE", "IGNORED", "SPOOLED", "PURGED", "IN FLIGHT",
+        "STREAM",
+        "DURABLE",
+        "MESSAGES",
+        "DONE",
+        "IGNORED",
+        "SPOOLED",
+        "PURGED",
+        "IN FLIGHT",
         "PROBLEMS",
     ]);
     for row in rows {
@@ -126,7 +135,8 @@ fn table(rows: &[Row]) -> Table {
 fn on_disk() -> Vec<OnDisk> {
     let mut env = Env::from_process();
     let data_dir = common::data_dir(&mut env);
-    let spool = env.optional("INGRESS_SPOOL_DIR").map_or_else(|| data_dir.join("spool"), PathBuf::from);
+    let spool =
+        env.optional("INGRESS_SPOOL_DIR").map_or_else(|| data_dir.join("spool"), PathBuf::from);
     let alerts = env
         .optional("OBSV_SPOOL_PATH")
         .map_or_else(|| data_dir.join("observability-spool.jsonl"), PathBuf::from);

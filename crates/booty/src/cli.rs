@@ -190,7 +190,9 @@ pub(crate) enum Spool {
         In a pipe: one line an entry, columns by tab.")]
     List(SpoolList),
     /// Show one entry, decoded, without secrets
-    #[command(after_help = "Examples:\n  booty spool show 41\n  booty spool show BOOTY_INBOX-7 --json")]
+    #[command(
+        after_help = "Examples:\n  booty spool show 41\n  booty spool show BOOTY_INBOX-7 --json"
+    )]
     Show(SpoolShow),
     /// Try entries again, each by the one service that gave up on it; twice is once
     #[command(after_help = "Examples:\n  booty spool replay --all\n  \

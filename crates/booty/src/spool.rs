@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{BufReader, BufWriter, IsTerminal as _, Read, Write as _},
+    io::{BufReader, BufWriter, ErrorKind, IsTerminal as _, Read, Write as _},
     path::Path,
 };
 
@@ -170,7 +170,13 @@ async fn purge(spool: &Spool, args: cli::SpoolPurge) -> anyhow::Result<Exit> {
 async fn export(spool: &Spool, args: cli::SpoolExport) -> anyhow::Result<Exit> {
     let filter = filter(&args.filter)?;
     let written = match args.file.as_deref().filter(|file| *file != Path::new("-")) {
-        None => spool.export(&filter, &mut std::io::stdout()).await?,
+        None => match spool.export(&filter, &mut std::io::stdout()).await {
+            // Whoever reads has enough.
+            Err(booty_ops::Error::Io { source, .. }) if source.kind() == ErrorKind::BrokenPipe => {
+                return Ok(Exit::Success);
+            }
+            written => written?,
+        },
         Some(path) => {
             let file = File::options().write(true).create_new(true).open(path);
             let file = file.with_context(|| format!("{} can't be made", path.display()))?;

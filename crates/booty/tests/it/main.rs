@@ -6,4 +6,5 @@ mod arrows;
 mod checks;
 mod forward;
 mod line;
+mod operator;
 mod verify;

@@ -81,14 +81,13 @@ async fn a_bucket_is_read_whole_and_watched() {
 async fn a_lease_says_how_its_message_ended_and_a_durable_how_far_it_is() {
     let world = World::new().await;
     let settings = settings("w");
-    let running = Running::start(&world.bus, &settings, async |delivery| {
-        match &delivery.payload[..] {
+    let running =
+        Running::start(&world.bus, &settings, async |delivery| match &delivery.payload[..] {
             b"ignored" => Verdict::Ignore { reason: "not_ours".to_owned() },
             b"spooled" => Verdict::Reject { reason: "broken".to_owned(), why: "x".to_owned() },
             _ => Verdict::Done,
-        }
-    })
-    .await;
+        })
+        .await;
     for name in ["done", "ignored", "spooled"] {
         world.publish(name).await;
     }

@@ -172,7 +172,8 @@ async fn with_no_process_of_booty() {
     let script = format!("{}\n{}", block("alone-define"), block("alone-all"));
     run(&world, folder.path(), script.clone()).await;
     let again = run(&world, folder.path(), script).await;
-    let refused = String::from_utf8_lossy(&again.stderr).matches("maximum messages per subject").count();
+    let refused =
+        String::from_utf8_lossy(&again.stderr).matches("maximum messages per subject").count();
     assert_eq!(refused, ENTRIES, "the second time does nothing");
     assert_replayed(&world, &messages).await;
 }

@@ -121,10 +121,7 @@ async fn one_of_several_answers_and_a_restarted_broker_finds_them_again() {
     let (one, two) = (Ops::start(&world.bus), Ops::start(&second_bus));
     let found = async |bus: &Bus| {
         let mut answers = bus.client().subscribe("here").await.unwrap();
-        bus.client()
-            .publish_with_reply("$SRV.PING.booty-ops", "here", "".into())
-            .await
-            .unwrap();
+        bus.client().publish_with_reply("$SRV.PING.booty-ops", "here", "".into()).await.unwrap();
         let mut found = 0;
         let quiet = Duration::from_millis(300);
         while let Ok(Some(_)) =
