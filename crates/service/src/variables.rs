@@ -285,6 +285,12 @@ pub const VARIABLES: &[Variable] = &[
         FORGE,
         "Content that forge makes on GitHub in an hour, at most.",
     ),
+    variable(
+        "FORGE_POINTS_PER_MINUTE",
+        "850",
+        FORGE,
+        "GitHub's points that forge's requests cost in a minute, at most: 1 for a read, 5 for a write.",
+    ),
     // All that work
     variable(
         "LEASE",
