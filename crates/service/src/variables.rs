@@ -274,6 +274,12 @@ pub const VARIABLES: &[Variable] = &[
         "The longest one call to GitHub may take. Below a third of the lease.",
     ),
     variable(
+        "FORGE_WRITE_SPACING",
+        "1s",
+        FORGE,
+        "The time between two writes when there are many of them. At least the second that github.com asks for; a GitHub Enterprise Server may allow less, and higher numbers below.",
+    ),
+    variable(
         "FORGE_CONTENT_PER_MINUTE",
         "60",
         FORGE,

@@ -173,7 +173,8 @@ impl Sender {
     /// # Errors
     /// There was no answer within a second.
     pub async fn post(&self, resource: &str, body: Vec<u8>) -> Result<Answer, reqwest::Error> {
-        let sent = self.http.post(&self.url).timeout(PATIENCE).headers(self.headers(resource, &body));
+        let sent =
+            self.http.post(&self.url).timeout(PATIENCE).headers(self.headers(resource, &body));
         let answer = sent.body(body).send().await?;
         Ok(Answer { status: answer.status().as_u16(), body: answer.text().await? })
     }
