@@ -177,15 +177,16 @@ impl Open {
             inactive_threshold: INACTIVE,
             ..pull::Config::default()
         };
-        let consumer = handle.create_consumer(config).await.map_err(|error| match error.kind() {
-            ConsumerErrorKind::InvalidConsumerType | ConsumerErrorKind::InvalidName => {
-                Error::Refused { doing: doing(), source: error.into() }
-            }
-            ConsumerErrorKind::TimedOut
-            | ConsumerErrorKind::Request
-            | ConsumerErrorKind::JetStream(_)
-            | ConsumerErrorKind::Other => unavailable(doing(), error.into()),
-        })?;
+        let consumer =
+            handle.create_consumer(config).await.map_err(|error| match error.kind() {
+                ConsumerErrorKind::InvalidConsumerType | ConsumerErrorKind::InvalidName => {
+                    Error::Refused { doing: doing(), source: error.into() }
+                }
+                ConsumerErrorKind::TimedOut
+                | ConsumerErrorKind::Request
+                | ConsumerErrorKind::JetStream(_)
+                | ConsumerErrorKind::Other => unavailable(doing(), error.into()),
+            })?;
         let at_a_time = reading.at_a_time();
         Ok(Self { bus, stream, consumer, at_a_time, ready: VecDeque::new() })
     }
@@ -202,9 +203,9 @@ impl Open {
             match next.await.map_err(|e| unavailable(doing(), e.into()))? {
                 None => return Ok(()),
                 Some(Err(error)) => return Err(unavailable(doing(), error)),
-                Some(Ok(message)) => self.ready.push_back(
-                    stored_from(&message).map_err(|error| unavailable(doing(), error))?,
-                ),
+                Some(Ok(message)) => self
+                    .ready
+                    .push_back(stored_from(&message).map_err(|error| unavailable(doing(), error))?),
             }
         }
     }

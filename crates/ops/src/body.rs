@@ -77,7 +77,10 @@ mod tests {
         Stored {
             subject: "booty.spool.forge.x.BOOTY_EFFECTS-1".to_owned(),
             sequence: 1,
-            headers: message.map(|name| (header::MESSAGE_NAME, name)).into_iter().collect::<Headers>(),
+            headers: message
+                .map(|name| (header::MESSAGE_NAME, name))
+                .into_iter()
+                .collect::<Headers>(),
             payload: payload.into(),
             time: DateTime::UNIX_EPOCH,
         }
