@@ -60,6 +60,7 @@ impl App {
             max_ack_pending: MAX_ACK_PENDING,
             holder: settings.holder.clone(),
             shutdown_grace: settings.shutdown_grace,
+            fallback: None,
         };
         let jobs = consumer(
             "builder",

@@ -24,7 +24,9 @@ pub use backlog::{Backlog, Delivered};
 pub use bucket::{Bucket, BucketError, Entry};
 pub use clock::Clock;
 pub use connect::{Bus, BusSettings};
-pub use consumer::{ConsumerSettings, Delivery, Handler, Verdict, consume, ensure_consumer};
+pub use consumer::{
+    ConsumerSettings, Delivery, Fallback, Handler, Verdict, consume, ensure_consumer,
+};
 pub use durables::{Durable, matches};
 pub use error::{BoxError, Difference, Error};
 pub use headers::Headers;

@@ -2,6 +2,7 @@
 
 mod drain;
 mod error;
+mod file;
 mod folder;
 mod line;
 mod lines;
@@ -11,6 +12,7 @@ mod writer;
 
 pub use drain::Drain;
 pub use error::{OpenError, SpoolError};
+pub use file::{FileSettings, FileSpool};
 pub use folder::{Settings, Spool};
 pub use line::{BadLine, Key, Line};
 pub use lines::{FileLines, Found, read_file};

@@ -68,6 +68,7 @@ impl App {
             max_ack_pending: MAX_ACK_PENDING,
             holder: settings.holder.clone(),
             shutdown_grace: settings.shutdown_grace,
+            fallback: None,
         };
         let door = consumer("verifier-door", DOOR_PERMITS);
         let work = consumer("verifier", settings.worker_count);

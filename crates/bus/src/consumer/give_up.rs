@@ -9,12 +9,13 @@ use tokio::time::timeout;
 use tracing::{Instrument as _, error, info, warn};
 
 use super::{
-    Delivery, Handler, Worker,
+    Delivery, Handler, Worker, fallback,
     settle::{Answer, MIN_DELAY, cut, delay, with_outcome, with_state},
 };
 use crate::{
     error::BoxError,
     lease::{GivingUp, Lease, Outcome, WorkState},
+    publish::Outgoing,
 };
 
 /// How often a handler is asked to say the outcome outside and dies of it: a message that kills even
@@ -129,9 +130,25 @@ impl<H: Handler> Worker<H> {
             reason: reason.to_owned(),
             origin: format!("{}-{}", delivery.stream, delivery.sequence),
         };
-        self.bus.spool(&place, headers, delivery.payload.clone()).await?;
-        Ok(())
+        let spooled = self.bus.spool(&place, headers.clone(), delivery.payload.clone()).await;
+        let Err(error) = spooled else { return Ok(()) };
+        match &self.settings.fallback {
+            Some(fallback) if fallback::is_wanted(&error) => {
+                headers.insert(header::SPOOL_ORIGIN, &place.origin);
+                let (subject, payload) = (place.subject(), delivery.payload.clone());
+                let entry = Outgoing { subject, headers, payload };
+                error!(%error, "the spool does not take it; it is kept on disk");
+                fallback.keep(entry, &chain(&error)).await
+            }
+            _ => Err(error.into()),
+        }
     }
+}
+
+/// An error with its causes, for a person.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// Whether the outcome is said outside.

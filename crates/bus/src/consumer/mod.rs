@@ -2,6 +2,7 @@
 
 mod attend;
 mod durable;
+mod fallback;
 mod give_up;
 mod pull;
 mod settle;
@@ -25,6 +26,7 @@ use tracing::{error, info, warn};
 pub(crate) use self::durable::handle;
 pub use self::{
     durable::ensure_consumer,
+    fallback::Fallback,
     verdict::{Delivery, Handler, Verdict},
 };
 use crate::{connect::Bus, error::Error};
@@ -69,6 +71,9 @@ pub struct ConsumerSettings {
     /// How long a shutdown waits for what is in hand. Three seconds later the loop has ended in any
     /// case, so choose it that much, and some more, shorter than what stops the process. 25 s.
     pub shutdown_grace: Duration,
+    /// Where a message goes that was given up on, when the spool is full or refuses it; `None`: it stays
+    /// with the broker, unsettled, and is tried again.
+    pub fallback: Option<Arc<dyn Fallback>>,
 }
 
 impl ConsumerSettings {
@@ -90,6 +95,7 @@ impl ConsumerSettings {
             max_ack_pending: 1_000,
             holder: holder.into(),
             shutdown_grace: Duration::from_secs(25),
+            fallback: None,
         }
     }
 
