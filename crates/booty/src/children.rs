@@ -6,7 +6,8 @@ use booty_service::{supervisor::ChildSpec, variables};
 use booty_setup::Operator;
 
 /// The services that `booty up` and `booty demo` run, in the order of their admin ports.
-pub(crate) const SERVICES: [&str; 5] = ["ingress", "builder", "forge", "verifier", "observability"];
+pub(crate) const SERVICES: [&str; 6] =
+    ["ingress", "builder", "forge", "verifier", "observability", "ops"];
 
 /// Those that install dependencies, by the operator's own clients' settings.
 const INSTALLS: [&str; 1] = ["verifier"];

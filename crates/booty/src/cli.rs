@@ -2,6 +2,7 @@
 
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
 
+use booty_ops::{Id, Moment};
 use clap::{Parser, Subcommand};
 
 /// A label on a GitHub issue becomes a tested draft pull request.
@@ -14,6 +15,7 @@ use clap::{Parser, Subcommand};
         booty up                           all services and a NATS server, from the environment\n  \
         booty send github issue.json       sign a payload and post it to ingress\n  \
         booty jobs --json                  what became of every job\n  \
+        booty spool replay --all           try again what could not be done\n  \
         booty config check                 what is wrong with this folder's .booty.yml\n\n\
         Settings are environment variables: docs/CONFIGURATION.md."
 )]
@@ -34,6 +36,8 @@ pub(crate) enum Command {
     Observability,
     /// Apply effects to GitHub; the only writer
     Forge,
+    /// Answer operators over NATS: spool, replay, purge, jobs, audit
+    Ops,
     /// Run all services, supervised, and a NATS server when NATS_URL is unset
     Up,
     /// Run the whole line against a simulated GitHub and print its timeline
@@ -51,9 +55,11 @@ pub(crate) enum Command {
         Exit codes: 0 success, 1 failure, 2 it could not be judged, or not in full.")]
     Verify(VerifyArgs),
     /// Show jobs, or one of them
-    #[command(
-        after_help = "Examples:\n  booty jobs\n  booty jobs 7-72d3162e-cc78-11e3-81ab-4c9367dc0958 --json"
-    )]
+    #[command(after_help = "Examples:\n  booty jobs\n  \
+        booty jobs 7-72d3162e-cc78-11e3-81ab-4c9367dc0958 --json\n  \
+        booty jobs 7-72d3162e-cc78-11e3-81ab-4c9367dc0958 --watch   follow it to its end\n  \
+        booty jobs --watch --json                                   each change as a line\n\n\
+        Exit codes: 0; with --watch and an ID 1 when the job failed.")]
     Jobs(JobsArgs),
     /// Show what became of Sentry's alerts, or of one problem
     #[command(
@@ -62,6 +68,18 @@ pub(crate) enum Command {
             Exit codes: 0 it is shown, 1 there is no such alert or NATS does not answer."
     )]
     Alerts(AlertsArgs),
+    /// See what could not be done, and try it again
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  booty spool list --service builder --since 2h\n  \
+        booty spool show 41\n  booty spool replay --all\n\n\
+        With the plain NATS CLI: docs/REPLAY.md."
+    )]
+    Spool(Spool),
+    /// Look whether every message is done, ignored, spooled or in flight, exactly once
+    #[command(after_help = "Examples:\n  booty audit\n  booty audit --json\n\n\
+        Exit codes: 0 it adds up, 1 it does not, 69 there is no NATS server to ask.")]
+    Audit(AuditArgs),
     /// Check a repository's .booty.yml, or print its schema
     #[command(
         subcommand,
@@ -148,7 +166,144 @@ pub(crate) struct VerifyArgs {
 pub(crate) struct JobsArgs {
     /// One job's id, as ingress answered it
     pub(crate) id: Option<String>,
-    /// JSON, one array (or one object with an id)
+    /// Follow changes; with an id until that job has ended
+    #[arg(long)]
+    pub(crate) watch: bool,
+    /// JSON, one array (or one object with an id); with --watch one object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct AuditArgs {
+    /// JSON, one object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Spool {
+    /// List entries, oldest first
+    #[command(after_help = "Examples:\n  booty spool list\n  \
+        booty spool list --service builder --reason failed_too_often --since 2h\n  \
+        booty spool list --state spooled --json\n\n\
+        In a pipe: one line an entry, columns by tab.")]
+    List(SpoolList),
+    /// Show one entry, decoded, without secrets
+    #[command(
+        after_help = "Examples:\n  booty spool show 41\n  booty spool show BOOTY_INBOX-7 --json"
+    )]
+    Show(SpoolShow),
+    /// Try entries again, each by the one service that gave up on it; twice is once
+    #[command(after_help = "Examples:\n  booty spool replay --all\n  \
+        booty spool replay --id 41 --id BOOTY_INBOX-7\n  \
+        booty spool replay --service forge --since 2026-01-31T12:00:00Z\n\n\
+        Exit codes: 0 all are replayed (or were already), 1 none fits or some failed.")]
+    Replay(SpoolReplay),
+    /// Remove entries for good; those that were not replayed with success only by --force
+    #[command(after_help = "Examples:\n  booty spool purge --state replayed\n  \
+        booty spool purge --id 41 --force --yes\n\n\
+        Exit codes: 0 all are removed, 1 none fits or some were refused or failed.")]
+    Purge(SpoolPurge),
+    /// Write entries as lines of JSON, whole, secrets included
+    #[command(after_help = "Examples:\n  booty spool export --file spool.jsonl\n  \
+        booty spool export --service forge | jq -r .subject")]
+    Export(SpoolExport),
+    /// Take lines in: an export, or what ingress or observability kept on disk; twice is once
+    #[command(after_help = "Examples:\n  booty spool import spool.jsonl\n  \
+        booty spool import - < observability-spool.jsonl\n\n\
+        Exit codes: 0 all lines are on the bus, 1 there is none or some failed.")]
+    Import(SpoolImport),
+}
+
+/// Which entries.
+#[derive(Debug, clap::Args)]
+pub(crate) struct SpoolFilter {
+    /// The service that gave up: builder, verifier, observability, forge
+    #[arg(long)]
+    pub(crate) service: Option<String>,
+    /// Why it did, as the list says it
+    #[arg(long)]
+    pub(crate) reason: Option<String>,
+    /// Given up since: a span (2h, 3days) or a time (RFC 3339)
+    #[arg(long)]
+    pub(crate) since: Option<Moment>,
+    /// Given up before: a span or a time
+    #[arg(long)]
+    pub(crate) until: Option<Moment>,
+    /// An entry by its number (41), or by what it was (BOOTY_INBOX-7); several times
+    #[arg(long)]
+    pub(crate) id: Vec<Id>,
+    /// What became of it
+    #[arg(long, value_parser = ["spooled", "replaying", "replayed", "replay_failed"])]
+    pub(crate) state: Option<String>,
+    /// All of them
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SpoolList {
+    #[command(flatten)]
+    pub(crate) filter: SpoolFilter,
+    /// At most so many entries
+    #[arg(long)]
+    pub(crate) limit: Option<usize>,
+    /// Only entries with a larger number
+    #[arg(long, default_value_t = 0)]
+    pub(crate) after: u64,
+    /// JSON, one object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SpoolShow {
+    /// Its number (41), or what it was (BOOTY_INBOX-7)
+    pub(crate) id: Id,
+    /// JSON, one object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SpoolReplay {
+    #[command(flatten)]
+    pub(crate) filter: SpoolFilter,
+    /// JSON, one object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SpoolPurge {
+    #[command(flatten)]
+    pub(crate) filter: SpoolFilter,
+    /// Also those that were not replayed with success: what they hold is lost
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Ask nothing
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// JSON, one object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SpoolExport {
+    #[command(flatten)]
+    pub(crate) filter: SpoolFilter,
+    /// A new file; standard output when it is left out
+    #[arg(long)]
+    pub(crate) file: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SpoolImport {
+    /// The file, `-` for standard input
+    pub(crate) file: PathBuf,
+    /// JSON, one object
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -1,31 +1,24 @@
 //! `booty jobs`: what became of every job.
 
-use std::io::Write as _;
+use std::{collections::HashMap, io::Write as _, pin::pin, time::Duration};
 
-use anyhow::{Context as _, bail};
-use booty_bus::Bus;
+use anyhow::bail;
 use booty_events::{
     JobId,
     v1::{Job, JobState},
 };
-use booty_service::{Env, Exit, JobStore, common};
+use booty_service::{Exit, JobStore};
 use comfy_table::{ContentArrangement, Table, presets};
+use futures_util::StreamExt as _;
 
-use crate::cli::JobsArgs;
+use crate::{cli::JobsArgs, operator};
 
 pub(crate) async fn run(args: JobsArgs) -> anyhow::Result<Exit> {
-    let mut env = Env::from_process();
-    let settings = common::bus(&mut env, "booty-jobs");
-    env.finish()?;
-    let limit = settings.request_timeout;
-    let bus = Bus::connect(settings).await?;
-    tokio::time::timeout(limit, bus.client().flush())
-        .await
-        .ok()
-        .and_then(Result::ok)
-        // Not the URL itself: it may hold a password.
-        .context("no NATS server answers; is it running, and is NATS_URL right?")?;
+    let bus = operator::connect("booty-jobs").await?;
     let store = JobStore::new(&bus);
+    if args.watch {
+        return watch(&store, args).await;
+    }
 
     let mut out = std::io::stdout().lock();
     let Some(id) = args.id else {
@@ -55,6 +48,65 @@ pub(crate) async fn run(args: JobsArgs) -> anyhow::Result<Exit> {
         }
     }
     Ok(Exit::Success)
+}
+
+/// The pause before a watch that broke is begun again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Tells every change; ends with the one job.
+async fn watch(store: &JobStore, args: JobsArgs) -> anyhow::Result<Exit> {
+    let id: Option<JobId> = args.id.as_deref().map(str::parse).transpose()?;
+    let mut known: HashMap<String, Job> = HashMap::new();
+    if let Some(id) = &id {
+        let Some(job) = store.find(id).await? else {
+            bail!("no job {id} is known; `booty jobs` lists them");
+        };
+        if let Some(exit) = told(&mut known, job, &args)? {
+            return Ok(exit);
+        }
+    }
+    loop {
+        let mut watch = pin!(store.watch(id.as_ref()).await?);
+        while let Some(change) = watch.next().await {
+            let job = match change {
+                Ok(job) => job,
+                Err(error) => {
+                    writeln!(std::io::stderr(), "booty: {error}; watches again")?;
+                    break;
+                }
+            };
+            if let Some(exit) = told(&mut known, job, &args)? {
+                return Ok(exit);
+            }
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Prints what is new; the exit code when the one job that is watched has ended.
+fn told(
+    known: &mut HashMap<String, Job>,
+    job: Job,
+    args: &JobsArgs,
+) -> anyhow::Result<Option<Exit>> {
+    if known.get(&job.id) != Some(&job) {
+        let mut out = std::io::stdout().lock();
+        if args.json {
+            writeln!(out, "{}", serde_json::to_string(&job)?)?;
+        } else {
+            let what = [job.step.as_str(), job.reason.as_str(), job.url.as_str()].join(" ");
+            let when = time(job.updated.as_ref());
+            writeln!(out, "{when}  {:<9}  {}  {}", state(&job), job.id, what.trim())?;
+        }
+        out.flush()?;
+        known.insert(job.id.clone(), job.clone());
+    }
+    Ok(match job.state() {
+        _ if args.id.is_none() => None,
+        JobState::Completed => Some(Exit::Success),
+        JobState::Failed => Some(Exit::Failure),
+        JobState::Unspecified | JobState::Queued | JobState::Running => None,
+    })
 }
 
 fn table(jobs: &[Job]) -> Table {

@@ -2,6 +2,7 @@
 //! code.
 
 mod alerts;
+mod audit;
 mod children;
 mod cli;
 mod config;
@@ -9,9 +10,11 @@ mod demo;
 mod docs;
 mod doctor;
 mod jobs;
+mod operator;
 mod send;
 mod services;
 mod sim;
+mod spool;
 mod up;
 mod verify;
 
@@ -23,7 +26,14 @@ use clap::Parser as _;
 use crate::cli::{Cli, Command};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(told) => {
+            // Help and the version are errors to clap, too, but none of the caller's.
+            let _ = told.print();
+            return if told.use_stderr() { Exit::Usage } else { Exit::Success }.into();
+        }
+    };
     // It becomes other programs, with no thread or descriptor of a runtime in the way.
     if let Command::Forward(args) = cli.command {
         return booty_sandbox::forward::main(args.arguments);
@@ -46,11 +56,14 @@ async fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Observability => services::observability().await,
         Command::Verify(args) => verify::run(args).await,
         Command::Forge => services::forge().await,
+        Command::Ops => services::ops().await,
         Command::Up => up::run().await,
         Command::Demo(args) => demo::run(args).await,
         Command::Send(cli::Send::Github(args)) => send::github(args).await,
         Command::Jobs(args) => jobs::run(args).await,
         Command::Alerts(args) => alerts::run(args).await,
+        Command::Spool(command) => spool::run(command).await,
+        Command::Audit(args) => audit::run(args).await,
         Command::Config(command) => config::run(command),
         Command::Doctor(args) => doctor::run(args).await,
         Command::Sim(args) => sim::run(args).await,

@@ -88,6 +88,17 @@ pub(crate) async fn observability() -> anyhow::Result<Exit> {
     process.run(router, |shutdown| app.run(shutdown)).await
 }
 
+pub(crate) async fn ops() -> anyhow::Result<Exit> {
+    let mut env = Env::from_process();
+    let common = Common::from_env(&mut env, "ops", 5);
+    let process = Process::start(env, common).await?;
+    process.ensure().await?;
+    let app = booty_ops::App::build(process.bus.clone(), chrono::Utc::now);
+    let router = process.router();
+    tracing::info!(event = "service_ready", "answering operators");
+    process.run(router, |shutdown| app.run(shutdown)).await
+}
+
 pub(crate) async fn agent() -> anyhow::Result<Exit> {
     booty_builder::agent::main(tokio::io::stdin(), tokio::io::stdout()).await?;
     Ok(Exit::Success)

@@ -60,7 +60,9 @@ pub(crate) async fn run() -> anyhow::Result<Exit> {
             );
             continue;
         }
-        let address = SocketAddr::new(admin.ip(), admin.port() + nth);
+        // 0 stays 0: the system chooses a free one for each.
+        let port = if admin.port() == 0 { 0 } else { admin.port() + nth };
+        let address = SocketAddr::new(admin.ip(), port);
         settings.insert("ADMIN_ADDR".to_owned(), address.to_string());
         let spec = children::spec(program.clone(), service, &settings, None);
         let (task, _pid) = supervise(spec, shutdown.clone());

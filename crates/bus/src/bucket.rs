@@ -167,6 +167,34 @@ impl Bucket {
         })
     }
 
+    /// What keys that match `filter` hold now, and then every change as it happens, for ever. Deleted
+    /// keys are not told.
+    ///
+    /// # Errors
+    /// The broker is not there or refuses; as an item: the watch is broken, begin it again.
+    pub async fn watch(
+        &self,
+        filter: &str,
+    ) -> Result<impl Stream<Item = Result<(String, Entry), Error>> + Send + use<>, Error> {
+        let doing = format!("watch bucket {}", self.name);
+        let unavailable = move |source: crate::error::BoxError| Error::Unavailable {
+            doing: doing.clone(),
+            source,
+        };
+        self.bus.connected().await.map_err(|e| unavailable(e.into()))?;
+        let store = self.bus.jetstream().get_key_value(self.name).await;
+        let store = store.map_err(|e| unavailable(e.into()))?;
+        let watch = store.watch_with_history(filter).await.map_err(|e| unavailable(e.into()))?;
+        Ok(watch.map_err(move |e| unavailable(e.into())).try_filter_map(|change| {
+            let entry = (change.operation == jetstream::kv::Operation::Put).then(|| {
+                let created = stored::from_unix_nanos(change.created.unix_timestamp_nanos());
+                let entry = Entry { value: change.value, revision: change.revision, created };
+                (change.key, entry)
+            });
+            std::future::ready(Ok(entry))
+        }))
+    }
+
     fn value_headers(&self) -> Headers {
         let mut headers = Headers::new();
         set_ttl(&mut headers, self.ttl);

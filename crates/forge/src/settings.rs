@@ -159,18 +159,31 @@ impl Settings {
                 "must be above zero and below a third of LEASE, or a request could outlive its lease",
             );
         }
-        let per_minute = env.number_or("FORGE_CONTENT_PER_MINUTE", 60, 1..=80);
-        let per_hour = env.number_or("FORGE_CONTENT_PER_HOUR", 400, 1..=500);
-        settings.pace.content = [(per_minute, 60), (per_hour, 60 * 60)]
+        settings.read_paces(env);
+        settings
+    }
+
+    /// No pace is above what GitHub allows. A GitHub Enterprise Server has the limits that its
+    /// administrators gave it, or none.
+    fn read_paces(&mut self, env: &mut Env) {
+        let is_github_com = self.api_url.trim_end_matches('/') == DEFAULT_API_URL;
+        let most = |github: u64| if is_github_com { github } else { 1_000_000 };
+        let per_minute = env.number_or("FORGE_CONTENT_PER_MINUTE", 60, 1..=most(80));
+        let per_hour = env.number_or("FORGE_CONTENT_PER_HOUR", 400, 1..=most(500));
+        self.pace.content = [(per_minute, 60), (per_hour, 60 * 60)]
             .map(|(count, seconds)| Limit {
                 count: usize::try_from(count).unwrap_or(1),
                 window: Duration::from_secs(seconds),
             })
             .to_vec();
-        let points =
-            env.number_or("FORGE_POINTS_PER_MINUTE", settings.points.points.into(), 5..=900);
-        settings.points.points = u32::try_from(points).unwrap_or(settings.points.points);
-        settings
+        let usual = self.points.points.into();
+        let points = env.number_or("FORGE_POINTS_PER_MINUTE", usual, 5..=most(900));
+        self.points.points = u32::try_from(points).unwrap_or(self.points.points);
+        let shortest = self.pace.spacing;
+        self.pace.spacing = env.duration_or("FORGE_WRITE_SPACING", shortest);
+        if is_github_com && self.pace.spacing < shortest {
+            env.problem("FORGE_WRITE_SPACING", "is below the second that GitHub asks for");
+        }
     }
 
     pub(crate) fn base_url(&self) -> Result<Url, Error> {
@@ -246,6 +259,14 @@ mod tests {
 
         let (_, both) = read(&[("GITHUB_APP_ID", "7")]);
         assert!(both.unwrap_err().to_string().contains("one account"));
+
+        let fast = [("FORGE_CONTENT_PER_MINUTE", "600"), ("FORGE_WRITE_SPACING", "10ms")];
+        let (_, too_fast) = read(&fast);
+        assert_eq!(too_fast.unwrap_err().0.len(), 2, "github.com has its limits");
+        let (own, ok) = read(&[fast[0], fast[1], ("GITHUB_API_URL", "https://git.example/api/v3")]);
+        assert_eq!(ok, Ok(()));
+        assert_eq!(own.pace.content[0].count, 600);
+        assert_eq!(own.pace.spacing, Duration::from_millis(10));
 
         let (_, bad) = read(&[
             ("FORGE_HTTP_TIMEOUT", "10s"),

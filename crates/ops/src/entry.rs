@@ -131,13 +131,20 @@ async fn settle(bus: &Bus, entries: &mut [Entry]) -> Result<(), BusError> {
         .filter_map(|entry| replays.get(&entry.replay_subject).map(|(name, _)| name.clone()))
         .collect();
     let leases = by_message(bus.leases().messages(Some(&names)).await?);
-    let again: HashMap<(String, String), u64> = entries
+    let again: HashMap<(String, String), (u64, String)> = entries
         .iter()
-        .map(|entry| ((entry.service.clone(), entry.origin.clone()), entry.sequence))
+        .map(|entry| {
+            let place = (entry.service.clone(), entry.origin.clone());
+            (place, (entry.sequence, entry.subject.clone()))
+        })
         .collect();
     for entry in entries {
         let Some((name, published)) = replays.get(&entry.replay_subject) else { continue };
-        let failed_as = again.get(&(entry.service.clone(), name.clone())).copied();
+        // What comes from another broker may bear the replay's number, but is another message.
+        let failed_as = again
+            .get(&(entry.service.clone(), name.clone()))
+            .filter(|(_, subject)| *subject == entry.subject)
+            .map(|(sequence, _)| *sequence);
         let known = leases.get(name).map_or(&[][..], Vec::as_slice);
         let known: Vec<_> = known.iter().filter(|state| state.published == *published).collect();
         entry.state = if failed_as.is_some() || known.iter().any(|state| is_given_up(state)) {

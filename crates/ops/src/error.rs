@@ -22,6 +22,9 @@ pub enum Error {
     /// Nothing is known by this id.
     #[error("{0}")]
     NotFound(String),
+    /// The micro service.
+    #[error("the micro service can't be set up")]
+    Service(#[source] booty_bus::BoxError),
     /// Reading or writing lines.
     #[error("{doing}")]
     Io {
@@ -40,7 +43,7 @@ impl Error {
             Self::NotFound(_) => 404,
             Self::Bus(error) if error.is_retryable() => 503,
             Self::Fact { source, .. } if source.is_retryable() => 503,
-            Self::Bus(_) | Self::Fact { .. } | Self::Io { .. } => 500,
+            Self::Bus(_) | Self::Fact { .. } | Self::Service(_) | Self::Io { .. } => 500,
         }
     }
 }

@@ -102,14 +102,14 @@ impl FromStr for Id {
         if let Ok(sequence) = text.parse() {
             return Ok(Self::Sequence(sequence));
         }
-        match text.rsplit_once('-') {
-            Some((stream, sequence)) if !stream.is_empty() && sequence.parse::<u64>().is_ok() => {
-                Ok(Self::Origin(text.to_owned()))
-            }
-            _ => Err(format!(
-                "{text:?} is neither an entry's number (41) nor a message's name (BOOTY_INBOX-7)"
-            )),
+        let mut parts = text.split('-');
+        let (stream, sequence) = (parts.next().unwrap_or_default(), parts.next());
+        if !stream.is_empty() && sequence.is_some_and(|sequence| sequence.parse::<u64>().is_ok()) {
+            return Ok(Self::Origin(text.to_owned()));
         }
+        Err(format!(
+            "{text:?} is neither an entry's number (41) nor a message's name (BOOTY_INBOX-7)"
+        ))
     }
 }
 

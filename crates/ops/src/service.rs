@@ -102,10 +102,10 @@ impl App {
     ///
     /// # Errors
     /// The client refuses the service's name or subjects.
-    pub async fn run(self, shutdown: CancellationToken) -> Result<(), async_nats::Error> {
+    pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
         let mut answers = JoinSet::new();
         while !shutdown.is_cancelled() {
-            self.serve(&mut answers, &shutdown).await?;
+            self.serve(&mut answers, &shutdown).await.map_err(Error::Service)?;
             if !shutdown.is_cancelled() {
                 tracing::warn!("the client ended the micro service; it is set up again");
                 tokio::time::sleep(PAUSE).await;

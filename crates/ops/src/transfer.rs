@@ -2,8 +2,9 @@
 
 use std::io::{BufRead, Write};
 
-use booty_bus::{Published, Spooled};
+use booty_bus::{Headers, Outgoing, Published, Spooled};
 use booty_events::{header, subject::SpoolPlace};
+use sha2::{Digest as _, Sha256};
 
 use crate::{
     error::Error,
@@ -31,7 +32,7 @@ impl Spool {
         for entry in self.find(filter).await? {
             let Some(stored) = self.stored(entry.sequence).await? else { continue };
             let error = stored.headers.get(header::SPOOL_ERROR).unwrap_or_default().to_owned();
-            let message = booty_bus::Outgoing {
+            let message = Outgoing {
                 subject: stored.subject,
                 headers: stored.headers.without_broker_headers(),
                 payload: stored.payload,
@@ -83,15 +84,38 @@ impl Spool {
             return Err(format!("{:?} is no subject that a spool holds", message.subject));
         }
         if let Some(place) = SpoolPlace::parse(&message.subject) {
-            let put = self.bus.spool_again(&place, message.headers, message.payload).await;
-            return match put.map_err(|error| chain(&error))? {
-                Spooled::New { .. } => Ok("imported"),
-                Spooled::Already { .. } => Ok("already"),
-            };
+            return self.put_back(place, &message).await.map_err(|error| chain(&error));
         }
         match self.bus.publish(message).await.map_err(|error| chain(&error))? {
             Published::New { .. } => Ok("imported"),
             Published::Duplicate => Ok("already"),
         }
+    }
+
+    /// Another broker's numbers begin at 1 as well: where an entry of another message has the place,
+    /// this one's name is made longer by a hash of what it is, so that a second import finds it.
+    async fn put_back(&self, place: SpoolPlace, line: &Outgoing) -> Result<&'static str, Error> {
+        let of = |headers: &Headers| headers.get(header::SPOOL_SUBJECT).map(str::to_owned);
+        let mut hash = Sha256::new();
+        hash.update(of(&line.headers).unwrap_or_default());
+        hash.update([0]);
+        hash.update(&line.payload);
+        let longer = format!("{}-{}", place.origin, &hex::encode(hash.finalize())[..12]);
+        let other = SpoolPlace { origin: longer, ..place.clone() };
+        for place in [place, other] {
+            let (headers, payload) = (line.headers.clone(), line.payload.clone());
+            let sequence = match self.bus.spool_again(&place, headers, payload).await? {
+                Spooled::New { .. } => return Ok("imported"),
+                Spooled::Already { sequence } => sequence,
+            };
+            let there = self.stored(sequence).await?;
+            if there.is_some_and(|there| {
+                of(&there.headers) == of(&line.headers) && there.payload == line.payload
+            }) {
+                return Ok("already");
+            }
+        }
+        let why = format!("entries of other messages have the place of {}", line.subject);
+        Err(Error::Question(why))
     }
 }

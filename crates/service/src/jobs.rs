@@ -6,6 +6,7 @@ use booty_events::{
     v1::{Job, JobState},
 };
 use chrono::Utc;
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use thiserror::Error;
 
 /// How often a change is tried again when others change the same job at the same moment.
@@ -129,16 +130,32 @@ impl JobStore {
     /// # Errors
     /// When the bucket can't be read.
     pub async fn list(&self) -> Result<Vec<Job>, JobStoreError> {
+        let unreachable = |error| JobStoreError::Bucket(BucketError::Other(error));
+        let mut entries = std::pin::pin!(self.bucket.entries(&[">".to_owned()]));
         let mut jobs = Vec::new();
-        for key in self.bucket.keys().await.map_err(JobStoreError::Bucket)? {
-            let entry = self.bucket.get(&key).await.map_err(JobStoreError::Bucket)?;
-            // Expired between the listing and the reading.
-            let Some(entry) = entry else { continue };
+        while let Some((key, entry)) = entries.try_next().await.map_err(unreachable)? {
             jobs.push(decode(&key, &entry.value)?);
         }
         let created = |job: &Job| job.created.as_ref().map(|t| (t.seconds, t.nanos));
         jobs.sort_by_key(|job| std::cmp::Reverse(created(job)));
         Ok(jobs)
+    }
+
+    /// The state of one job, or of all, and then every change as it happens, for ever.
+    ///
+    /// # Errors
+    /// When the bucket can't be read; as an item: the watch is broken, begin it again.
+    pub async fn watch(
+        &self,
+        job: Option<&JobId>,
+    ) -> Result<impl Stream<Item = Result<Job, JobStoreError>> + Send + use<>, JobStoreError> {
+        let unreachable = |error| JobStoreError::Bucket(BucketError::Other(error));
+        let filter = job.map_or_else(|| ">".to_owned(), bucket::job_key);
+        let watch = self.bucket.watch(&filter).await.map_err(unreachable)?;
+        Ok(watch.map(move |change| {
+            let (key, entry) = change.map_err(unreachable)?;
+            decode(&key, &entry.value)
+        }))
     }
 
     async fn entry(&self, job: &JobId) -> Result<Option<(Job, u64)>, JobStoreError> {

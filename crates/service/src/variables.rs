@@ -274,6 +274,12 @@ pub const VARIABLES: &[Variable] = &[
         "The longest one call to GitHub may take. Below a third of the lease.",
     ),
     variable(
+        "FORGE_WRITE_SPACING",
+        "1s",
+        FORGE,
+        "The time between two writes when there are many of them. At least the second that github.com asks for; a GitHub Enterprise Server may allow less, and higher numbers below.",
+    ),
+    variable(
         "FORGE_CONTENT_PER_MINUTE",
         "60",
         FORGE,
@@ -284,6 +290,12 @@ pub const VARIABLES: &[Variable] = &[
         "400",
         FORGE,
         "Content that forge makes on GitHub in an hour, at most.",
+    ),
+    variable(
+        "FORGE_POINTS_PER_MINUTE",
+        "850",
+        FORGE,
+        "GitHub's points that forge's requests cost in a minute, at most: 1 for a read, 5 for a write.",
     ),
     // All that work
     variable(

@@ -12,6 +12,7 @@ mod hooks;
 mod limits;
 mod record;
 mod rest;
+pub mod sentry;
 mod server;
 mod settings;
 mod show;

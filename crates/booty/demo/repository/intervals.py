@@ -14,4 +14,7 @@ def merge(intervals):
 
 def total(intervals):
     """How much is covered, each point once."""
-    return sum(end - start for start, end in merge(intervals))
+    covered = sum(end - start for start, end in merge(intervals))
+    if any(end - start > covered for start, end in intervals):
+        raise ArithmeticError(f"{covered} is less than one of them alone")
+    return covered

@@ -55,6 +55,11 @@ impl Chaos {
                 Kill { victim, after, delay }
             })
             .collect();
+        // While forge makes the issue, and while it answers what became of it.
+        let (whose, name) =
+            [("observability", "decided"), ("forge", "applied")][random.random_range(0..2)];
+        let delay = Duration::from_millis(random.random_range(0..=MAX_DELAY_MS));
+        kills.push(Kill { victim: "observability", after: (whose, name, 1), delay });
         // Forge has nothing to lose before there is a proposal.
         let delay = Duration::from_millis(random.random_range(0..=MAX_DELAY_MS));
         kills.push(Kill { victim: "forge", after: ("builder", "proposal_made", 1), delay });
@@ -129,6 +134,7 @@ mod tests {
         assert_eq!(Chaos::new(7).kills, Chaos::new(7).kills);
         let mut victims: Vec<_> = Chaos::new(7).kills.iter().map(|kill| kill.victim).collect();
         victims.sort_unstable();
-        assert_eq!(victims, ["builder", "forge", "ingress", "nats-server", "verifier"]);
+        let all = ["builder", "forge", "ingress", "nats-server", "observability", "verifier"];
+        assert_eq!(victims, all);
     }
 }

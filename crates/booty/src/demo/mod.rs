@@ -50,7 +50,7 @@ async fn play(args: &DemoArgs, folder: &std::path::Path, started: Instant) -> an
     let following = timeline.follow(&bus, started, stop.clone());
 
     let acting = async {
-        stage.label_the_issue(started)?;
+        stage.alert(started).await?;
         let said = if args.chaos {
             let seed = args.seed.unwrap_or_else(rand::random);
             say(
@@ -69,6 +69,7 @@ async fn play(args: &DemoArgs, folder: &std::path::Path, started: Instant) -> an
         let job = stage.finished_job().await?;
         verdict::refined(&said)?;
         verdict::once(&stage.sim.snapshot()?, &job, args.chaos)?;
+        verdict::nothing_was_told(&stage.bus).await?;
         anyhow::Ok(job)
     };
     let (job, ()) = tokio::join!(

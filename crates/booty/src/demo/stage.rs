@@ -17,7 +17,7 @@ use booty_service::{
     JobStore,
     supervisor::{Pid, supervise},
 };
-use booty_sim::{Permission, Sim, SimSettings};
+use booty_sim::{Sim, SimSettings, sentry};
 use tokio::{
     sync::broadcast::{self, error::RecvError},
     time::{Instant, sleep},
@@ -27,8 +27,6 @@ use tokio_util::sync::CancellationToken;
 use super::{repository, timeline::say};
 use crate::children;
 
-/// The person who sets the label.
-const MAINTAINER: &str = "mona";
 /// What forge writes as: a GitHub App, because check runs need one.
 const APP: &str = "booty";
 const APP_PERMISSIONS: [(&str, &str); 4] =
@@ -44,6 +42,7 @@ pub(super) struct Stage {
     pub(super) server: LocalServer,
     pub(super) bus: Bus,
     pub(super) children: BTreeMap<&'static str, Pid>,
+    sentry: sentry::Sender,
     tasks: Vec<tokio::task::JoinHandle<booty_service::supervisor::Ended>>,
     shutdown: CancellationToken,
 }
@@ -60,14 +59,13 @@ impl Stage {
         say(started, "demo", &format!("nats-server is up at {}", server.url()));
 
         let secret = format!("{:032x}", rand::random::<u128>());
+        let client_secret = format!("{:032x}", rand::random::<u128>());
         let listen = free_address()?;
         let hook = format!("http://{listen}/webhooks/github");
         let sim = Sim::start(SimSettings::new(folder.join("github"))).await?;
         say(started, "demo", &format!("GitHub (simulated) is up at {}", sim.api_url()));
         let owner = repository::NAME.split('/').next().unwrap_or(repository::NAME);
-        for user in [MAINTAINER, owner] {
-            sim.create_user(user)?;
-        }
+        sim.create_user(owner)?;
         let app = sim.create_app(APP, &APP_PERMISSIONS)?;
         sim.install_app(app.id, owner, &[])?;
 
@@ -86,7 +84,8 @@ impl Stage {
         set("BOOTY_INSTANCE", "demo".to_owned());
         set("LISTEN_ADDR", listen.to_string());
         set("WEBHOOK_SECRET", secret.clone());
-        set("ALLOWED_REPOS", repository::NAME.to_owned());
+        set("SENTRY_WEBHOOK_SECRET", client_secret.clone());
+        set("TARGET_REPO_URL", format!("https://github.com/{}", repository::NAME));
         set("GITHUB_API_URL", sim.api_url());
         set("GITHUB_GIT_URL", sim.api_url());
         set("GITHUB_APP_ID", app.id.to_string());
@@ -124,19 +123,21 @@ impl Stage {
         // Now, so that the simulator's ping finds somebody.
         sim.set_webhook(&hook, &secret)?;
         let bus = Bus::connect(BusSettings::new(server.url(), "booty-demo")).await?;
-        Ok(Self { sim, server, bus, children, tasks, shutdown })
+        let alerts = format!("http://{listen}/webhooks/sentry");
+        let sentry = sentry::Sender::new(&alerts, &client_secret);
+        Ok(Self { sim, server, bus, children, sentry, tasks, shutdown })
     }
 
-    /// What a person does: opens an issue and sets the label.
-    pub(super) fn label_the_issue(&self, started: Instant) -> anyhow::Result<()> {
-        let sim = &self.sim;
-        sim.create_repo(repository::NAME, &repository::FILES, "main")?;
-        sim.set_permission(repository::NAME, MAINTAINER, Permission::Write)?;
-        let (title, body) = (repository::ISSUE_TITLE, repository::ISSUE_BODY);
-        let number = sim.open_issue(repository::NAME, MAINTAINER, title, body)?;
-        say(started, "github", &format!("{MAINTAINER} opens issue #{number}: {title}"));
-        sim.add_label(repository::NAME, number, "agent:builder", MAINTAINER)?;
-        say(started, "github", &format!("{MAINTAINER} sets the label agent:builder"));
+    /// What starts it all: a program fails in production, and an alert rule of Sentry's fires for it.
+    pub(super) async fn alert(&self, started: Instant) -> anyhow::Result<()> {
+        self.sim.create_repo(repository::NAME, &repository::FILES, "main")?;
+        let event = repository::event();
+        let what = format!("alert: {} in {}", event.exception_type, repository::FILE);
+        say(started, "sentry", &what);
+        say(started, "sentry", &format!("its message: {}", event.message));
+        let answer = self.sentry.send(&event).await.context("ingress did not answer in time")?;
+        anyhow::ensure!(answer.status == 202, "ingress answered {answer:?}");
+        say(started, "sentry", &format!("202 {}", answer.body.trim()));
         Ok(())
     }
 

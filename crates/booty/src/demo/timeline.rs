@@ -62,7 +62,7 @@ async fn read(bus: &Bus, sequence: u64) -> anyhow::Result<Event> {
 fn print(started: Instant, event: &Event) {
     let mut facts = vec![event.reason.clone(), event.detail.clone()];
     // The ones that tell a reader something in one line; `booty jobs` and the logs have the rest.
-    for name in ["round", "base", "event", "action", "text", "branch"] {
+    for name in ["kind", "round", "base", "event", "action", "text", "branch"] {
         if let Some(value) = event.attributes.get(name) {
             facts.push(if name == "text" {
                 format!("“{value}”")
@@ -91,6 +91,6 @@ fn failure(output: &str) -> Option<&str> {
 
 /// One line of the timeline.
 pub(super) fn say(started: Instant, who: &str, what: &str) {
-    let line = format!("{:>7.2}s  {who:<8} {what}", started.elapsed().as_secs_f64());
+    let line = format!("{:>7.2}s  {who:<13} {what}", started.elapsed().as_secs_f64());
     let _ = writeln!(std::io::stdout(), "{}", line.trim_end());
 }

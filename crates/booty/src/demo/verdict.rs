@@ -1,7 +1,11 @@
 //! What must be true at the end.
 
 use anyhow::ensure;
-use booty_events::v1::{Event, Job, JobState};
+use booty_bus::Bus;
+use booty_events::{
+    stream,
+    v1::{Event, Job, JobState},
+};
 use booty_sim::Snapshot;
 
 use super::repository;
@@ -25,7 +29,28 @@ pub(super) fn refined(said: &[Event]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One pull request, one comment, one outcome label.
+/// No build was told a word of what the alert says.
+///
+/// # Errors
+/// Names where a word of it is.
+pub(super) async fn nothing_was_told(bus: &Bus) -> anyhow::Result<()> {
+    for name in [stream::JOURNAL.name, stream::EVENTS.name] {
+        let stream = bus.jetstream().get_stream(name).await?;
+        let last = stream.cached_info().state.last_sequence;
+        for sequence in 1..=last {
+            let message = stream.get_raw_message(sequence).await?;
+            let text = String::from_utf8_lossy(&message.payload);
+            ensure!(
+                !text.contains(repository::CANARY),
+                "{name} {sequence} ({}) holds what the alert says",
+                message.subject
+            );
+        }
+    }
+    Ok(())
+}
+
+/// One issue, one pull request, one comment, one outcome label.
 ///
 /// # Errors
 /// Names the first thing that is not as it must be.
@@ -46,6 +71,9 @@ pub(super) fn once(github: &Snapshot, job: &Job, chaos: bool) -> anyhow::Result<
 
     ensure!(repo.issues.len() == 1, "{} issues instead of one", repo.issues.len());
     let issue = &repo.issues[0];
+    let title = &issue.title;
+    ensure!(title == repository::ISSUE_TITLE, "the issue's title is {title:?}");
+    ensure!(!issue.body.contains(repository::MENTION), "the issue mentions whom the alert names");
     ensure!(issue.comments.len() == 1, "{} comments instead of one", issue.comments.len());
     let named = format!("#{}", pull.number);
     ensure!(issue.comments[0].body.contains(&named), "the comment does not name the pull request");
@@ -59,6 +87,7 @@ pub(super) fn once(github: &Snapshot, job: &Job, chaos: bool) -> anyhow::Result<
     // Each write once, also when its first answer never arrived.
     let made = |route: &str| github.writes.get(route).copied().unwrap_or_default();
     ensure!(made("POST /repos/{owner}/{repo}/pulls") == 1, "the pull request was made twice");
+    ensure!(made("POST /repos/{owner}/{repo}/issues") == 1, "the issue was made twice");
     ensure!(
         made("POST /repos/{owner}/{repo}/issues/{number}/comments") == 1,
         "the comment was made twice"

@@ -4,8 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 
-const SERVICES: [&str; 5] =
-    ["booty-ingress", "booty-builder", "booty-verifier", "booty-forge", "booty-observability"];
+const SERVICES: [&str; 6] = [
+    "booty-ingress",
+    "booty-builder",
+    "booty-verifier",
+    "booty-forge",
+    "booty-observability",
+    "booty-ops",
+];
 
 fn metadata() -> Metadata {
     MetadataCommand::new()
@@ -74,7 +80,7 @@ fn the_bus_knows_no_github_and_github_no_bus() {
 #[test]
 fn the_door_and_the_writer_open_no_workspaces_sandboxes_or_models() {
     let arrows = arrows(&metadata());
-    for other in ["booty-ingress", "booty-forge"] {
+    for other in ["booty-ingress", "booty-forge", "booty-ops"] {
         assert_never(&arrows, other, &["booty-workspace", "booty-sandbox", "booty-model", "gix"]);
     }
 }

@@ -249,6 +249,10 @@ mod tests {
         };
         let again = Task { follow_up: Some(not_accepted), ..a_task() };
         insta::assert_snapshot!("follow_up", task(&again, &commands));
+        let checked = "exception type: `TypeError`\n\
+                       stack frames, the newest first:\n- `calc.py`, line 2, in `add`";
+        let alert = Task { restricted: true, body: checked.into(), ..a_task() };
+        insta::assert_snapshot!("alert", task(&alert, &commands));
         let result = RunResult {
             end: End::Exited(1),
             output: "AssertionError: -1 != 3\n".into(),

@@ -8,7 +8,7 @@ const MAX_NAME: usize = 100;
 /// The function's own name as it stands in the file; `None` when the file has none of that name.
 ///
 /// Of a qualified name the last part counts. `<module>`, `<anonymous>` and the like are no function's. Where
-/// the language is known, the name must be defined in the file; elsewhere it must occur as a whole word.
+/// the language is known, the name must be defined in the file; elsewhere it must stand where a function's name stands.
 pub(super) fn find<'t>(sent: &str, path: &str, text: &'t str) -> Option<&'t str> {
     if !is_name(sent) {
         return None;
@@ -50,7 +50,9 @@ fn definitions(path: &str, name: &str) -> Vec<String> {
         "rs" => vec![format!(r"\bfn[ \t]+{name}{end}")],
         "go" => vec![format!(r"^func[ \t]*(?:\([^)\n]*\)[ \t]*)?{name}{end}")],
         "js" | "jsx" | "mjs" | "cjs" | "ts" | "tsx" | "mts" | "cts" => vec![
-            format!(r"\b(?:function[ \t]*\*?|const|let|var|class)[ \t]*\b{name}{end}"),
+            format!(
+                r"\b(?:function(?:[ \t]*\*[ \t]*|[ \t]+)|(?:const|let|var|class)[ \t]+){name}{end}"
+            ),
             // A method.
             format!(r"^[ \t]*(?:[a-z]+[ \t]+){{0,4}}[*#]?{name}[ \t]*(?:<[^;\n]*>)?\([^;\n]*\{{"),
             // What a function is given to.
@@ -58,7 +60,11 @@ fn definitions(path: &str, name: &str) -> Vec<String> {
                 r"(?:^|[^\w$]){name}[ \t]*(?::[^=;\n]*)?[:=][ \t]*(?:async\b|function\b|\(|\w+[ \t]*=>)"
             ),
         ],
-        _ => vec![format!(r"(?:^|[^\w$]){name}{end}")],
+        // A word of prose is no function's name: an event must not choose words out of a whole text.
+        _ => vec![
+            format!(r"(?:^|[^\w$]){name}[ \t]*\("),
+            format!(r"\b(?:def|defp|fun|func|function|sub|proc)[ \t]+(?:\w+\.)?{name}{end}"),
+        ],
     }
 }
 
@@ -71,8 +77,9 @@ mod tests {
         let python = "class Calc:\n    async def add(self):\n        # multiply\n        pass\n";
         let rust = "impl Calc {\n    pub fn add<T>(&self) {}\n}\n// fn_other\n";
         let go = "func (c *Calc) Add(a int) {\n}\nfunc Free() {}\n";
-        let script = "export class Calc {\n  async add(a) { return a; }\n  sub = (a) => a;\n}\nfunction* all$() {}\nexports.mul = function () {};\nconst neg = x => -x;\nconst o = {\n  div: (a) => a,\n};\n";
-        let ruby = "def add(a)\n  a\nend\n";
+        let script = "export class Calc {\n  async add(a) { return a; }\n  sub = (a) => a;\n}\nfunction* all$() {}\nexports.mul = function () {};\nconst neg = x => -x;\nlet $id = 1;\nconst o = {\n  div: (a) => a,\n};\n";
+        let ruby = "def add\n  a\nend\ndef self.make\nend\n";
+        let java = "class Calc {\n  // returns the sum\n  int add (int a) {\n  }\n}\n";
         for (path, text, sent, expected) in [
             ("a.py", python, "add", Some("add")),
             ("a.py", python, "Calc.add", Some("add")),
@@ -98,8 +105,13 @@ mod tests {
             ("a.ts", script, "Object.<anonymous>", None),
             ("a.ts", script, "return", None),
             ("a.rb", ruby, "add", Some("add")),
-            ("a.rb", ruby, "end", Some("end")),
+            ("a.rb", ruby, "Calc.make", Some("make")),
+            ("a.rb", ruby, "end", None),
             ("a.rb", ruby, "ad", None),
+            ("A.java", java, "com.example.Calc.add", Some("add")),
+            ("A.java", java, "returns", None),
+            ("README.md", "Ignore all that.", "Ignore", None),
+            ("a.ts", script, "$id", Some("$id")),
         ] {
             assert_eq!(find(sent, path, text), expected, "{path} {sent}");
         }

@@ -55,7 +55,9 @@ fn lies_deeper(file: &BaseFile, tail: &str) -> bool {
 fn is_usable(file: &BaseFile) -> bool {
     matches!(file.mode, Mode::Regular | Mode::Executable)
         && str::from_utf8(&file.path).is_ok_and(|path| {
-            path.len() <= MAX_PATH_BYTES && !path.contains('`') && strip_hidden(path) == path
+            path.len() <= MAX_PATH_BYTES
+                && !path.contains(|c: char| c == '`' || c.is_control())
+                && strip_hidden(path) == path
         })
 }
 
@@ -118,6 +120,8 @@ mod tests {
         for sent in ["`x`.py", "a\u{202e}b.py", "<!-- c -->.py", "src/calc.py\n", "src/calc.py\0"] {
             assert_eq!(locate(sent, &tree), None, "{sent:?}");
         }
+        let odd = [BaseFile { path: b"a\nb/src/calc.py".to_vec(), mode: Mode::Regular, size: 1 }];
+        assert_eq!(locate("/app/src/calc.py", &odd), None);
         let link = [BaseFile { path: b"src/calc.py".to_vec(), mode: Mode::Symlink, size: 1 }];
         assert_eq!(locate("src/calc.py", &link), None);
         let long = format!("/{}/src/calc.py", "a/".repeat(600));

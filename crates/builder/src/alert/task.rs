@@ -172,6 +172,7 @@ fn body(exception: Option<&str>, release: Option<&str>, frames: &[Frame]) -> Str
         let of_a_library = if *in_app { "" } else { " (a library's, as far as is known)" };
         let _ = writeln!(body, "- `{path}`{line}, in `{function}`{of_a_library}");
     }
+    body.truncate(body.trim_end().len());
     body
 }
 

@@ -1,5 +1,7 @@
 //! Issues that were made from alerts: what starts, and what the model is told of them.
 
+use std::sync::Arc;
+
 use booty_bus::{Bus, BusSettings};
 use booty_events::{
     JobId, Message as _, RepoName, bucket,
@@ -8,8 +10,10 @@ use booty_events::{
         effect::Write, journal_entry::Step,
     },
 };
+use booty_github::{Client, ClientSettings, Endpoint, StaticToken};
+use booty_sim::Scope;
 use futures_util::StreamExt as _;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     crash::start,
@@ -210,8 +214,38 @@ async fn type_and_release_are_told_when_they_check_out() {
         assert!(told.contains(part), "{part}: {told}");
     }
     let effects = world.effects().await;
-    let title = &opens(&effects[0]).title;
+    // What could be a reference is broken, as in any title.
+    let title = opens(&effects[0]).title.replace('\u{200b}', "");
     assert!(title.starts_with("Fix calc.errors:AddError in src/calc.py (add)"), "{title}");
+
+    // A tag; and a branch, which is none.
+    let git = github(&world);
+    for (name, delivery) in [("tags/v1.2.0", "d-2"), ("heads/deadbeef", "d-3")] {
+        let at = Endpoint::repo(&REPO.parse().unwrap()).at("git").at("refs");
+        let body = json!({ "ref": format!("refs/{name}"), "sha": sha });
+        git.post::<Value>(at, &body).await.unwrap();
+        let release = name.split_once('/').unwrap().1;
+        let facts = AlertFacts {
+            release: release.into(),
+            frames: vec![frame("src/calc.py", "add", 2)],
+            ..AlertFacts::default()
+        };
+        let issue = world.alert_issue();
+        world.forge_records(issue, facts).await;
+        world.labelled_by(issue, BOT, delivery).await;
+        let event = world.events.outcome(&job_id(issue, delivery)).await;
+        assert_eq!(event.name, "proposal_made");
+    }
+    let told = world.told();
+    assert!(told.contains("release: `tag v1.2.0`"));
+    assert!(!told.contains("deadbeef"));
+}
+
+/// GitHub as somebody who may write.
+fn github(world: &World) -> Client {
+    let token = world.sim.create_token("booty", Scope::Write).unwrap();
+    let settings = ClientSettings::new(world.sim.api_url().parse().unwrap());
+    Client::new(settings, Arc::new(StaticToken::new(token.into()))).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

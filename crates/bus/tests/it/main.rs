@@ -10,6 +10,7 @@ mod journal;
 mod lease;
 mod local;
 mod publish;
+mod reading;
 mod restart;
 mod support;
 mod trace;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use booty_bus::{Headers, Outgoing, Verdict};
-use booty_events::{header, stream};
+use booty_events::{Service, header, stream, subject};
 use bytes::Bytes;
 use opentelemetry::{
     global,
@@ -88,6 +88,21 @@ async fn a_message_continues_its_publishers_trace() {
     };
     assert!(has("messaging.system", "nats") && has("messaging.operation.type", "process"));
     assert!(has("messaging.message.id", &format!("{}-2", stream::INBOX.name)));
+
+    // A replay may come weeks later: a trace of its own, with a link to the first try's.
+    let replay = subject::replay(Service::Builder, "BOOTY_INBOX-2", 1);
+    let headers = [(header::TRACEPARENT, foreign), (header::SPOOL_SUBJECT, "booty.inbox.x")];
+    let headers = headers.into_iter().collect();
+    let message = Outgoing { subject: replay, headers, payload: Bytes::new() };
+    world.bus.publish(message).instrument(tracing::info_span!("operator")).await.unwrap();
+    assert_eq!(running.next().await.replay_of, Some(1));
+    eventually("it is exported", async || of_consumer("booty.inbox.x").is_some()).await;
+    let span = of_consumer("booty.inbox.x").unwrap();
+    assert_eq!(span.parent_span_id, SpanId::INVALID, "a root");
+    let first = TraceId::from_hex("0af7651916cd43dd8448eb211c80319c").unwrap();
+    assert_ne!(span.span_context.trace_id(), first);
+    let links: Vec<_> = span.links.iter().map(|link| link.span_context.trace_id()).collect();
+    assert_eq!(links, [first]);
     running.stop().await;
 }
 

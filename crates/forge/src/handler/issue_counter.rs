@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use super::Applied;
 use crate::{
     marker::Kind,
-    once::{self, Creation, Made, once_ever},
+    once::{self, Creation, Made, once, once_ever},
     outcome::Stop,
     record::Record,
     work::Work,
@@ -133,6 +133,8 @@ async fn bring_up(
     if !is_overtaken && version(&work.record, SAID) < write.version {
         say(work, write).await?;
         work.done(SAID, write.version.to_string()).await?;
+    } else if once::is_audit_due(&work.record) {
+        look_once_more(work, write).await?;
     }
     if !write.reopen || version(&work.record, REOPENED) >= write.version {
         return Ok(false);
@@ -148,11 +150,22 @@ async fn bring_up(
     Ok(is_closed)
 }
 
+/// What the comment is marked with: the issue and what is counted, whatever effect asks for it.
+fn id(work: &Work<'_>, write: &IssueCounter) -> EffectId {
+    let repo = work.repo.as_str().to_ascii_lowercase();
+    EffectId::new("issue_counter", &format!("{repo}#{}/{}", write.issue, write.name))
+}
+
+/// It was sent twice: takes a second comment away that nobody could see at the time.
+async fn look_once_more(work: &mut Work<'_>, write: &IssueCounter) -> Result<(), Stop> {
+    let id = id(work, write);
+    let creation = Counter { write, id: &id, body: "", is_created: AtomicBool::new(false) };
+    once(work, &creation).await.map(drop)
+}
+
 /// Makes the comment say this version.
 async fn say(work: &mut Work<'_>, write: &IssueCounter) -> Result<(), Stop> {
-    // Of the issue and what is counted, whatever effect asks for it.
-    let repo = work.repo.as_str().to_ascii_lowercase();
-    let id = EffectId::new("issue_counter", &format!("{repo}#{}/{}", write.issue, write.name));
+    let id = id(work, write);
     let body = work.core.markers.mark(&write.body, Kind::Comment, &work.repo, &id);
     loop {
         let creation = Counter { write, id: &id, body: &body, is_created: AtomicBool::new(false) };

@@ -1,7 +1,7 @@
 //! How often it came again: one comment for each issue and name, and the issue opened again.
 
 use booty_events::{
-    Lane,
+    Lane, stream,
     v1::{Effect, IssueCounter, effect::Write},
 };
 use booty_github::Endpoint;
@@ -165,6 +165,24 @@ async fn what_a_person_deleted_is_not_said_again_before_the_next_version() {
         assert!(comments.len() == 1 && says(&comments[0], version));
         delete().await;
     }
+}
+
+#[tokio::test]
+async fn a_second_comment_that_shows_up_late_is_taken_away() {
+    let world = World::start().await;
+    let mut settings = world.settings();
+    // The first one is seen only after it was sent again.
+    settings.lookup_delays = vec![ms(100), ms(1500)];
+    world.sim.delay_lists(2500).unwrap();
+    let rule = Rule::new(Trouble::DropAfterCommit).method("POST").path("*/comments").times(1);
+    world.sim.add_fault(rule).unwrap();
+    let _forge = world.forge_with(settings).await;
+    let effect = counter(&world, 1, true);
+    ask(&world, &effect).await;
+    world.applied(&effect).await;
+    world.event("duplicate_removed", &effect).await;
+    world.settled(stream::EFFECTS.name, "forge-issue").await;
+    assert_eq!(issue(&world).comments.len(), 1);
 }
 
 #[rstest]

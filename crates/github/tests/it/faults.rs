@@ -16,7 +16,7 @@ fn at() -> Endpoint {
 
 #[rstest]
 #[case::not_found(answer(404, "{}"), Kind::FailFast, "not_found")]
-#[case::gone(answer(410, "{}"), Kind::FailFast, "not_found")]
+#[case::gone(answer(410, "{}"), Kind::FailFast, "gone")]
 #[case::bad_token(answer(401, r#"{"message":"Bad credentials"}"#), Kind::FailFast, "unauthorized")]
 #[case::forbidden(answer(403, r#"{"message":"no"}"#), Kind::FailFast, "forbidden")]
 #[case::refused(
@@ -34,6 +34,21 @@ fn at() -> Endpoint {
 #[case::secondary(
     answer_with(403, &[("retry-after", "7")], r#"{"message":"You have exceeded a secondary rate limit"}"#),
     Kind::Wait(Duration::from_secs(7)), "rate_limited")]
+#[case::archived(
+    answer(403, r#"{"message":"Repository was archived so is read-only."}"#),
+    Kind::FailFast,
+    "archived"
+)]
+#[case::locked(
+    answer(403, r#"{"message":"Unable to create comment because issue is locked."}"#),
+    Kind::FailFast,
+    "locked"
+)]
+#[case::unnamed(
+    answer(403, r#"{"message":"You have exceeded a secondary rate limit"}"#),
+    Kind::Wait(Duration::from_secs(60)),
+    "rate_limited"
+)]
 #[case::too_many(answer_with(429, &[("retry-after", "9")], ""), Kind::Wait(Duration::from_secs(9)), "rate_limited")]
 #[tokio::test]
 async fn a_post_is_sent_once_and_its_end_is_sorted(

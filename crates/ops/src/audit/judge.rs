@@ -54,13 +54,20 @@ pub(super) fn judge(snapshot: &Snapshot, time: DateTime<Utc>) -> Report {
         if shot.is_whole {
             for message in &shot.messages {
                 if !shot.durables.iter().any(|(_, d)| d.wants(&message.subject)) {
-                    let kind = message.subject.rsplit_once('.').map_or("", |(kind, _)| kind);
-                    *report.unwanted.entry(format!("{kind}.*")).or_default() += 1;
+                    *report.unwanted.entry(kind_of(&message.subject)).or_default() += 1;
                 }
             }
         }
     }
     report
+}
+
+/// The subject without what makes it one message's.
+fn kind_of(subject: &str) -> String {
+    let mut tokens: Vec<&str> = subject.split('.').collect();
+    let kept = if subject.starts_with("booty.replay.") { 3 } else { tokens.len() - 1 };
+    tokens.truncate(kept);
+    format!("{}.>", tokens.join("."))
 }
 
 fn judge_durable<'a>(

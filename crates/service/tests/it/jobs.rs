@@ -1,6 +1,7 @@
 use booty_bus::{Headers, Outgoing};
 use booty_events::{Fingerprint, IssueNumber, JobId, header, subject, v1::JobState};
 use booty_service::JobStore;
+use futures_util::StreamExt as _;
 
 #[tokio::test]
 async fn a_job_is_queued_from_its_delivery_on_and_then_what_its_service_says() {
@@ -57,4 +58,18 @@ async fn parallel_changes_of_one_job_all_count() {
     assert_eq!(store.get(&job).await.unwrap().unwrap().attempt, 8);
     let listed: Vec<_> = store.list().await.unwrap().into_iter().map(|job| job.id).collect();
     assert_eq!(listed, ["1-d"]);
+}
+
+#[tokio::test]
+async fn a_watch_tells_what_is_there_and_then_each_change() {
+    let (_server, bus) = crate::broker().await;
+    let store = JobStore::new(&bus);
+    let (one, other): (JobId, JobId) = ("1-d".parse().unwrap(), "2-d".parse().unwrap());
+    store.update(&one, |job| job.set_state(JobState::Running)).await.unwrap();
+    let mut watch = std::pin::pin!(store.watch(Some(&one)).await.unwrap());
+    assert_eq!(watch.next().await.unwrap().unwrap().state(), JobState::Running);
+    store.update(&other, |job| job.set_state(JobState::Failed)).await.unwrap();
+    store.update(&one, |job| job.set_state(JobState::Completed)).await.unwrap();
+    let told = watch.next().await.unwrap().unwrap();
+    assert_eq!((told.id.as_str(), told.state()), ("1-d", JobState::Completed));
 }
