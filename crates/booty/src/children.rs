@@ -6,10 +6,20 @@ use booty_service::{supervisor::ChildSpec, variables};
 use booty_setup::Operator;
 
 /// The services that `booty up` and `booty demo` run, in the order of their admin ports.
-pub(crate) const SERVICES: [&str; 5] = ["ingress", "builder", "forge", "verifier", "ops"];
+pub(crate) const SERVICES: [&str; 6] =
+    ["ingress", "builder", "forge", "verifier", "observability", "ops"];
 
 /// Those that install dependencies, by the operator's own clients' settings.
 const INSTALLS: [&str; 1] = ["verifier"];
+
+/// Whether a service has anything to do: without Sentry's secret no alert is taken in, and alerts need a
+/// repository to become issues of.
+pub(crate) fn is_wanted(service: &str, settings: &BTreeMap<String, String>) -> bool {
+    let is_set = |name: &str| settings.get(name).is_some_and(|value| !value.trim().is_empty());
+    service != "observability"
+        || is_set("SENTRY_WEBHOOK_SECRET")
+        || is_set("SENTRY_WEBHOOK_SECRET_FILE")
+}
 
 /// This process's environment, without what is not UTF-8: no setting of ours is.
 pub(crate) fn environment() -> BTreeMap<String, String> {

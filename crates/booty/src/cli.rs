@@ -32,6 +32,8 @@ pub(crate) enum Command {
     Builder,
     /// Put a check run on every pull request
     Verifier,
+    /// Turn Sentry alerts into issues, one for each problem
+    Observability,
     /// Apply effects to GitHub; the only writer
     Forge,
     /// Answer operators over NATS: spool, replay, purge, jobs, audit
@@ -59,6 +61,13 @@ pub(crate) enum Command {
         booty jobs --watch --json                                   each change as a line\n\n\
         Exit codes: 0; with --watch and an ID 1 when the job failed.")]
     Jobs(JobsArgs),
+    /// Show what became of Sentry's alerts, or of one problem
+    #[command(
+        args_conflicts_with_subcommands = true,
+        after_help = "Examples:\n  booty alerts\n  booty alerts show 1f0c3a --json\n\n\
+            Exit codes: 0 it is shown, 1 there is no such alert or NATS does not answer."
+    )]
+    Alerts(AlertsArgs),
     /// See what could not be done, and try it again
     #[command(
         subcommand,
@@ -295,6 +304,31 @@ pub(crate) struct SpoolImport {
     /// The file, `-` for standard input
     pub(crate) file: PathBuf,
     /// JSON, one object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct AlertsArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<Alerts>,
+    /// JSON, one array
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Alerts {
+    /// Show one problem: its state, and what was decided of each alert
+    #[command(after_help = "Example:\n  booty alerts show 1f0c3a9b77d2")]
+    Show(AlertsShow),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct AlertsShow {
+    /// Its fingerprint, or the first digits of it: at least 6
+    pub(crate) fingerprint: String,
+    /// JSON, one object with `state` and `decisions`
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -78,6 +78,9 @@ fn settings() -> Finding {
     let _ = booty_builder::Settings::from_env(&mut env);
     let _ = booty_forge::Settings::from_env(&mut env, "doctor");
     let _ = booty_verifier::Settings::from_env(&mut env);
+    if children::is_wanted("observability", &children::environment()) {
+        let _ = booty_observability::Settings::from_env(&mut env);
+    }
     match env.finish() {
         Ok(()) => ok("settings", "every service could start with them"),
         Err(problems) => {

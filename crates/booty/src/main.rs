@@ -1,6 +1,7 @@
 //! `booty`: one program, every service. This file only wires: parse, run, turn the end into an exit
 //! code.
 
+mod alerts;
 mod audit;
 mod children;
 mod cli;
@@ -52,6 +53,7 @@ async fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Ingress => services::ingress().await,
         Command::Builder => services::builder().await,
         Command::Verifier => services::verifier().await,
+        Command::Observability => services::observability().await,
         Command::Verify(args) => verify::run(args).await,
         Command::Forge => services::forge().await,
         Command::Ops => services::ops().await,
@@ -59,6 +61,7 @@ async fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Demo(args) => demo::run(args).await,
         Command::Send(cli::Send::Github(args)) => send::github(args).await,
         Command::Jobs(args) => jobs::run(args).await,
+        Command::Alerts(args) => alerts::run(args).await,
         Command::Spool(command) => spool::run(command).await,
         Command::Audit(args) => audit::run(args).await,
         Command::Config(command) => config::run(command),

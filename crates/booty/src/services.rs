@@ -75,6 +75,19 @@ pub(crate) async fn verifier() -> anyhow::Result<Exit> {
     process.run(router, |shutdown| app.run(shutdown)).await
 }
 
+pub(crate) async fn observability() -> anyhow::Result<Exit> {
+    let mut env = Env::from_process();
+    let common = Common::from_env(&mut env, "observability", 4);
+    let mut settings = booty_observability::Settings::from_env(&mut env);
+    settings.holder.clone_from(&common.holder);
+    let process = Process::start(env, common).await?;
+    process.ensure().await?;
+    let app = booty_observability::App::build(settings, process.bus.clone()).await?;
+    let router = process.router();
+    tracing::info!(event = "service_ready", "waiting for alerts");
+    process.run(router, |shutdown| app.run(shutdown)).await
+}
+
 pub(crate) async fn ops() -> anyhow::Result<Exit> {
     let mut env = Env::from_process();
     let common = Common::from_env(&mut env, "ops", 5);

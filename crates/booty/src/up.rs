@@ -30,11 +30,14 @@ pub(crate) async fn run() -> anyhow::Result<Exit> {
     let _ = booty_builder::Settings::from_env(&mut env);
     let _ = booty_forge::Settings::from_env(&mut env, "up");
     let _ = booty_verifier::Settings::from_env(&mut env);
+    let mut settings = children::environment();
+    if children::is_wanted("observability", &settings) {
+        let _ = booty_observability::Settings::from_env(&mut env);
+    }
     env.finish()?;
     let telemetry = booty_telemetry::init(&telemetry)?;
     let shutdown = signals::shutdown(false)?;
 
-    let mut settings = children::environment();
     settings.insert("BOOTY_DATA_DIR".to_owned(), data_dir.display().to_string());
     let instance = match settings.get("BOOTY_INSTANCE") {
         Some(given) => given.clone(),
@@ -49,6 +52,14 @@ pub(crate) async fn run() -> anyhow::Result<Exit> {
     let program = std::env::current_exe().context("this program can't be found again")?;
     let mut running = FuturesUnordered::new();
     for (nth, service) in (0..).zip(children::SERVICES) {
+        if !children::is_wanted(service, &settings) {
+            tracing::info!(
+                event = "service_left_out",
+                child = service,
+                "not started: SENTRY_WEBHOOK_SECRET is not set"
+            );
+            continue;
+        }
         let address = SocketAddr::new(admin.ip(), admin.port() + nth);
         settings.insert("ADMIN_ADDR".to_owned(), address.to_string());
         let spec = children::spec(program.clone(), service, &settings, None);

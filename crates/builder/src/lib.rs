@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod agent;
+mod alert;
 mod claim;
 mod error;
 mod handler;

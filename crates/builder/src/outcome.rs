@@ -37,15 +37,26 @@ pub(crate) struct Ending {
     pub(crate) sentence: String,
     /// Text from outside that belongs to it: output, paths, what the model said.
     pub(crate) quoted: Option<String>,
+    /// Labels that the issue gets besides.
+    pub(crate) more_labels: &'static [&'static str],
 }
 
 impl Ending {
     pub(crate) fn gave_up(reason: &'static str, sentence: impl Into<String>) -> Self {
-        Self { label: label::GAVE_UP, reason, sentence: sentence.into(), quoted: None }
+        Self::new(label::GAVE_UP, reason, sentence.into())
     }
 
     pub(crate) fn needs_human(reason: &'static str, sentence: impl Into<String>) -> Self {
-        Self { label: label::NEEDS_HUMAN, reason, sentence: sentence.into(), quoted: None }
+        Self::new(label::NEEDS_HUMAN, reason, sentence.into())
+    }
+
+    /// The end of a job of an alert's issue that is to be worked on by nobody but a person.
+    pub(crate) fn triage(reason: &'static str, sentence: impl Into<String>) -> Self {
+        Self { more_labels: &[label::TRIAGE], ..Self::needs_human(reason, sentence) }
+    }
+
+    fn new(label: &'static str, reason: &'static str, sentence: String) -> Self {
+        Self { label, reason, sentence, quoted: None, more_labels: &[] }
     }
 
     pub(crate) fn quoting(mut self, text: impl Into<String>) -> Self {
@@ -67,6 +78,11 @@ impl Ending {
             let _ = write!(comment, "\n\n{}", markdown::code_block(&clean, MAX_QUOTED_CHARS));
         }
         let (label, next) = match &order.follow_up {
+            None if !self.more_labels.is_empty() => (
+                self.label,
+                "A person has to look at it: to set the trigger label again does not change this."
+                    .to_owned(),
+            ),
             None => (
                 self.label,
                 "To try again, take the trigger label off this issue and set it again.".to_owned(),
@@ -82,8 +98,19 @@ impl Ending {
             ),
         };
         let _ = write!(comment, "\n\nNothing was pushed. {next}\n\n{footer}");
-        let outcome = IssueOutcome { issue: order.issue.get(), label: label.to_owned(), comment };
+        let more_labels = self.more_labels.iter().map(|&label| label.to_owned()).collect();
+        let outcome = IssueOutcome { more_labels, ..said(order, label, comment) };
         effect(order, SLOT_OUTCOME, Write::IssueOutcome(outcome), now)
+    }
+}
+
+/// An outcome with no further labels.
+fn said(order: &Order, label: &str, comment: String) -> IssueOutcome {
+    IssueOutcome {
+        issue: order.issue.get(),
+        label: label.to_owned(),
+        comment,
+        more_labels: Vec::new(),
     }
 }
 
@@ -112,8 +139,7 @@ pub(crate) fn not_opened(order: &Order, failed: &Effect, why: &str) -> Effect {
         markdown::code_block(&why, MAX_QUOTED_CHARS),
         signature(order),
     );
-    let outcome =
-        IssueOutcome { issue: order.issue.get(), label: label::GAVE_UP.to_owned(), comment };
+    let outcome = said(order, label::GAVE_UP, comment);
     Effect {
         id: order.effect_id(SLOT_OUTCOME).to_string(),
         slot: order.slot(SLOT_OUTCOME),
@@ -131,8 +157,7 @@ pub(crate) fn not_updated(order: &Order, failed: &Effect, pull_request: u64, why
         markdown::code_block(&why, MAX_QUOTED_CHARS),
         signature(order),
     );
-    let outcome =
-        IssueOutcome { issue: order.issue.get(), label: label::NEEDS_HUMAN.to_owned(), comment };
+    let outcome = said(order, label::NEEDS_HUMAN, comment);
     Effect {
         id: order.effect_id(SLOT_OUTCOME).to_string(),
         slot: order.slot(SLOT_OUTCOME),
@@ -168,8 +193,7 @@ pub(crate) fn used_up(order: &Order, pull_request: u64, of: u32, now: DateTime<U
          is; its check says what is wrong.\n\n{}",
         signature(order),
     );
-    let outcome =
-        IssueOutcome { issue: order.issue.get(), label: label::NEEDS_HUMAN.to_owned(), comment };
+    let outcome = said(order, label::NEEDS_HUMAN, comment);
     effect(order, SLOT_USED_UP, Write::IssueOutcome(outcome), now)
 }
 

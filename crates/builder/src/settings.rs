@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use booty_alert::AutoBuild;
 use booty_events::stream::INBOX_MAX_AGE;
 use booty_model::KNOWN_PROVIDERS;
 use booty_sandbox::SandboxSettings;
@@ -13,6 +14,7 @@ use url::Url;
 pub const DEFAULT_TRIGGER_LABEL: &str = "agent:builder";
 const DEFAULT_MAX_EVENT_AGE: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 const DEFAULT_LEASE: Duration = Duration::from_secs(30);
+const DEFAULT_ORIGIN_WAIT: Duration = Duration::from_secs(60);
 /// What workers spend on it; while none has it, it costs nothing.
 const DEFAULT_JOB_TIME: Duration = Duration::from_secs(2 * 60 * 60);
 /// All services are to be done 25 s after a request to stop, and a job needs time to be handed back.
@@ -48,6 +50,11 @@ pub struct Settings {
     pub rounds: u32,
     /// `BUILDER_FOLLOW_UPS`: how often a pull request is gone back to after a verdict against it.
     pub follow_ups: u32,
+    /// `OBSV_AUTO_BUILD`: what an issue that was made from an alert may start.
+    pub auto_build: AutoBuild,
+    /// How long after a label forge may take to write down where a marked issue comes from. It does so
+    /// before it sets the first label, so only a lost record is ever waited for.
+    pub origin_wait: Duration,
     /// How long a job may be worked on altogether.
     pub job_time: Duration,
     /// `BOOTY_SANDBOX`, `BOOTY_SANDBOX_RO`
@@ -99,6 +106,8 @@ impl Settings {
             model_base_url: env.optional("MODEL_BASE_URL"),
             rounds: u32::try_from(env.number_or("BUILDER_ROUNDS", 3, 1..=10)).unwrap_or(3),
             follow_ups: u32::try_from(env.number_or("BUILDER_FOLLOW_UPS", 2, 0..=10)).unwrap_or(2),
+            auto_build: env.parse_or("OBSV_AUTO_BUILD", AutoBuild::default()),
+            origin_wait: DEFAULT_ORIGIN_WAIT,
             job_time: DEFAULT_JOB_TIME,
             sandbox: sandbox(env),
             data_dir: common::data_dir(env),
@@ -169,6 +178,7 @@ mod tests {
             ("ALLOWED_REPOS", "octo"),
             ("BUILDER_ROUNDS", "0"),
             ("BUILDER_FOLLOW_UPS", "11"),
+            ("OBSV_AUTO_BUILD", "yes"),
             ("BOOTY_SANDBOX_RO", "/opt/x:relative"),
             ("MODEL", "skynet:t800"),
         ]);
@@ -179,6 +189,7 @@ mod tests {
             "MODEL",
             "BUILDER_ROUNDS",
             "BUILDER_FOLLOW_UPS",
+            "OBSV_AUTO_BUILD",
             "BOOTY_SANDBOX_RO",
         ];
         assert_eq!(problems, expected);

@@ -27,6 +27,8 @@ pub(crate) struct Shared {
     pub(crate) claims: Bucket,
     /// What forge remembers; only forge writes there.
     pub(crate) effects: Bucket,
+    /// Where issues come from that forge made; only forge writes there.
+    pub(crate) origins: Bucket,
     github: Client,
     /// The same tokens as they are, for fetching with Git.
     pub(crate) tokens: Arc<dyn TokenSource>,
@@ -47,6 +49,7 @@ impl Shared {
             bodies: bus.bucket(&bucket::BODIES),
             claims: bus.bucket(&bucket::LEASES),
             effects: bus.bucket(&bucket::EFFECTS),
+            origins: bus.bucket(&bucket::ORIGINS),
             github: Client::new(client, Arc::clone(&tokens))?,
             tokens,
             workspaces: Workspaces::open(WorkspaceSettings {

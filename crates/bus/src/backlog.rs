@@ -20,7 +20,26 @@ pub struct Backlog {
     pub oldest: Option<DateTime<Utc>>,
 }
 
+/// How far a durable has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Delivered {
+    /// Messages that were never delivered.
+    pub waiting: u64,
+    /// How many deliveries there were, repeated ones included. Those that are still under way count.
+    pub delivered: u64,
+}
+
 impl Bus {
+    /// How far the durable of these settings has come: one question to the broker.
+    ///
+    /// # Errors
+    /// The broker is not there or refuses, or there is no such durable.
+    pub async fn delivered(&self, settings: &ConsumerSettings) -> Result<Delivered, Error> {
+        let consumer = consumer::handle(self, settings).await?;
+        let info = consumer.cached_info();
+        Ok(Delivered { waiting: info.num_pending, delivered: info.delivered.consumer_sequence })
+    }
+
     /// What the durable of these settings has not done yet.
     ///
     /// # Errors

@@ -20,7 +20,7 @@ mod spool;
 mod stored;
 pub mod trace;
 
-pub use backlog::Backlog;
+pub use backlog::{Backlog, Delivered};
 pub use bucket::{Bucket, BucketError, Entry};
 pub use clock::Clock;
 pub use connect::{Bus, BusSettings};

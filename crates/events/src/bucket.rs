@@ -119,6 +119,17 @@ pub fn check_comment_key(repo: &RepoName, pull_request: u64, name: &str) -> Stri
     format!("check_comment.{}.{pull_request}.{}", repo.token(), token::encode(name))
 }
 
+/// Key of the comment that says on an issue how often something came again, in [`EFFECTS`]. `name` is what
+/// is counted.
+pub fn counter_key(repo: &RepoName, issue: u64, name: &str) -> String {
+    format!("counter.{}.{issue}.{}", repo.token(), token::encode(name))
+}
+
+/// Key of when content was created in an account, so that a restart does not forget it, in [`EFFECTS`].
+pub fn pace_key(account: &str) -> String {
+    format!("pace.{}", token::encode(account))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

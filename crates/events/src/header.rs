@@ -38,6 +38,11 @@ pub const JOB_ID: &str = "booty-job-id";
 /// The delivery's id as the sender named it.
 pub const DELIVERY_ID: &str = "booty-delivery-id";
 
+/// What Sentry's `Request-ID` said, if it is an id: its own name of one try. Nothing signs it.
+pub const SENTRY_REQUEST_ID: &str = "booty-sentry-request-id";
+/// What Sentry's `Sentry-Hook-Timestamp` said, if it is a time in seconds. Nothing signs it.
+pub const SENTRY_TIMESTAMP: &str = "booty-sentry-timestamp";
+
 /// The lease under which an effect was asked for.
 pub const LEASE_KEY: &str = "booty-lease-key";
 /// That lease's fencing token.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use booty_bus::{Bus, Leases};
-use booty_github::{AppTokens, Client, pace::Pace};
+use booty_github::{AppTokens, Client};
 use booty_service::Outbox;
 
 use crate::{lanes::Turns, marker::Markers, record::Records, settings::Settings};
@@ -27,6 +27,5 @@ pub(crate) struct Core {
     pub(crate) github: Client,
     /// Where the tokens come from, unless there is one personal token.
     pub(crate) app: Option<Arc<AppTokens>>,
-    pub(crate) pace: Pace,
     pub(crate) turns: Arc<Turns>,
 }

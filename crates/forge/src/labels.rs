@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use booty_events::{RepoName, label};
+use booty_events::{RepoName, label, v1::LabelLook};
 use booty_github::{
     Client, Endpoint,
     object::{IssueEvent, Label},
@@ -35,6 +35,8 @@ const LOOKS: [(&str, &str, &str); 8] = [
 /// The look of any other label that is missing.
 const DEFAULT_COLOUR: &str = "0366d6";
 const DEFAULT_DESCRIPTION: &str = "Created by Booty";
+/// GitHub's limit on a label's description, in characters.
+const LONGEST_DESCRIPTION: usize = 100;
 
 /// Whether a label is Booty's own, and may be taken away.
 pub(crate) fn is_own(name: &str) -> bool {
@@ -46,22 +48,36 @@ pub(crate) fn is_outcome(name: &str) -> bool {
     label::ALL.iter().any(|outcome| outcome.eq_ignore_ascii_case(name))
 }
 
-/// Adds labels to an issue or pull request; takes none away.
-pub(crate) async fn add(work: &mut Work<'_>, issue: u64, wanted: &[String]) -> Result<(), Stop> {
-    let present = work.github.list_labels_of_issue(&work.repo, issue).await;
-    let present = names(work.read(present).await?);
-    let missing: Vec<&String> = wanted.iter().filter(|name| !has(&present, name)).collect();
-    if missing.is_empty() {
+/// Adds labels to an issue or pull request; takes none away. Those that the repository has not are made
+/// first, with their look among `looks` or with Booty's own. GitHub leaves a label alone that is there
+/// already, and tells nobody, so this may be done twice.
+pub(crate) async fn add(
+    work: &mut Work<'_>,
+    issue: u64,
+    wanted: &[String],
+    looks: &[LabelLook],
+) -> Result<(), Stop> {
+    if wanted.is_empty() {
         return Ok(());
     }
-    for name in &missing {
-        ensure(work, name).await?;
+    let body = json!({ "labels": wanted });
+    let mut tries = 1;
+    loop {
+        for name in wanted {
+            ensure(work, name, looks).await?;
+        }
+        let request = || work.github.post::<Value>(at(&work.repo, issue), &body);
+        match work.gate.send(request).await {
+            // One was deleted in between: made again, once.
+            Err(NotSent::Github(error)) if tries == 1 && is_about_a_label(&error) => tries += 1,
+            sent => return work.repeatable(sent).await.map(drop),
+        }
     }
-    let body = json!({ "labels": missing });
-    let request = || work.github.post::<Value>(at(&work.repo, issue), &body);
-    let sent = work.gate.send(request).await;
-    work.repeatable(sent).await?;
-    Ok(())
+}
+
+/// Whether a refusal may be that of a label that the repository has not.
+fn is_about_a_label(error: &booty_github::Error) -> bool {
+    error.is_not_found() || matches!(error, booty_github::Error::Validation { status: 422, .. })
 }
 
 /// Makes `wanted` the labels of its kind (`replaces`) on an issue. All others stay, also those that
@@ -84,7 +100,7 @@ pub(crate) async fn set(
         return Ok(());
     }
     for name in wanted {
-        ensure(work, name).await?;
+        ensure(work, name, &[]).await?;
     }
     let before = events(work, issue).await?.iter().map(|event| event.id).max().unwrap_or(0);
     let body = json!({ "labels": full });
@@ -150,8 +166,9 @@ async fn events(work: &mut Work<'_>, issue: u64) -> Result<Vec<IssueEvent>, Stop
 }
 
 /// Makes a label that the repository has not. (GitHub would make it too, grey and undescribed.)
-async fn ensure(work: &mut Work<'_>, name: &str) -> Result<(), Stop> {
-    let made = make_if_missing(work.github, &work.gate, &work.repo, name).await;
+async fn ensure(work: &mut Work<'_>, name: &str, looks: &[LabelLook]) -> Result<(), Stop> {
+    let look = Look::of(name, looks);
+    let made = make_if_missing(work.github, &work.gate, &work.repo, name, look).await;
     work.repeatable(made).await
 }
 
@@ -160,19 +177,50 @@ async fn make_if_missing(
     gate: &Gate<'_>,
     repo: &RepoName,
     name: &str,
+    look: Look<'_>,
 ) -> Result<(), NotSent> {
+    // Asked with an ETag: what is still there costs no request of the hour's.
     if github.get_label(repo, name).await?.is_some() {
         return Ok(());
     }
-    let look = LOOKS.iter().find(|(known, ..)| known.eq_ignore_ascii_case(name));
-    let (_, colour, description) =
-        look.copied().unwrap_or((name, DEFAULT_COLOUR, DEFAULT_DESCRIPTION));
-    let body = json!({ "name": name, "color": colour, "description": description });
+    let body = json!({ "name": name, "color": look.colour, "description": look.description });
     let request = || github.post::<Value>(Endpoint::repo(repo).at("labels"), &body);
     match gate.send(request).await {
         Err(NotSent::Github(error)) if error.is_already_exists() => Ok(()),
         sent => sent.map(drop),
     }
+}
+
+/// How a label is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Look<'a> {
+    colour: &'a str,
+    description: &'a str,
+}
+
+impl<'a> Look<'a> {
+    /// The wanted one where it can be had, else Booty's own.
+    fn of(name: &str, wanted: &'a [LabelLook]) -> Self {
+        if let Some(look) = wanted.iter().find(|look| look.name.eq_ignore_ascii_case(name))
+            && is_colour(&look.colour)
+        {
+            return Self { colour: &look.colour, description: short(&look.description) };
+        }
+        let own = LOOKS.iter().find(|(known, ..)| known.eq_ignore_ascii_case(name));
+        match own {
+            Some((_, colour, description)) => Self { colour, description },
+            None => Self { colour: DEFAULT_COLOUR, description: DEFAULT_DESCRIPTION },
+        }
+    }
+}
+
+fn is_colour(text: &str) -> bool {
+    text.len() == 6 && text.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+fn short(description: &str) -> &str {
+    let end = description.char_indices().nth(LONGEST_DESCRIPTION).map(|(at, _)| at);
+    &description[..end.unwrap_or(description.len())]
 }
 
 fn at(repo: &RepoName, issue: u64) -> Endpoint {
@@ -211,6 +259,23 @@ mod tests {
             event(7, "unlabeled", "booty:opened", "booty"),
         ];
         assert_eq!(taken_away(&events, "Booty"), BTreeSet::from(["bug".to_owned()]));
+    }
+
+    #[test]
+    fn a_wanted_look_is_taken_where_github_takes_it() {
+        let look = |colour: &str| LabelLook {
+            name: "Agent:Builder".to_owned(),
+            colour: colour.to_owned(),
+            description: "é".repeat(150),
+        };
+        let wanted = [look("0366d6")];
+        let found = Look::of("agent:builder", &wanted);
+        assert_eq!((found.colour, found.description.chars().count()), ("0366d6", 100));
+        for bad in ["#0366d6", "blue", "", "0366dé"] {
+            let own = Look::of("agent:builder", &[look(bad)]).description.to_owned();
+            assert_eq!(own, "Booty builds it", "{bad}");
+        }
+        assert_eq!(Look::of("x", &[]).description, DEFAULT_DESCRIPTION);
     }
 
     #[test]

@@ -63,10 +63,15 @@ impl Queue {
 /// How long a less urgent queue looks again for more urgent work that the broker has and no loop
 /// has brought yet.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
-/// After so many looks it goes on: a stuck lane must not hold the others for ever.
+/// After so many looks in which nothing was applied it goes on: a stuck lane must not hold the others
+/// for ever.
 const MOST_LOOKS: u32 = 100;
 
 /// Gives one effect at a time the turn, the most urgent first.
+///
+/// A more urgent effect counts from the moment that the broker has it: first as one that was never
+/// delivered, then as one that is on its way to the loop, then as one that has arrived and gets its
+/// lease. Between any two of these nobody else may slip in.
 pub(crate) struct Turns {
     bus: Bus,
     /// By rank.
@@ -78,7 +83,18 @@ pub(crate) struct Turns {
 #[derive(Default)]
 struct State {
     taken: bool,
-    waiting: [usize; Queue::ALL.len()],
+    /// How many turns there were.
+    served: u64,
+    queues: [Arrivals; Queue::ALL.len()],
+}
+
+/// What a queue's loop has brought.
+#[derive(Default, Clone, Copy)]
+struct Arrivals {
+    /// Effects that have arrived and are not handled yet.
+    present: usize,
+    /// The newest delivery that has arrived, or was not waited for any longer. `None`: unknown.
+    newest: Option<u64>,
 }
 
 /// The turn, until it is dropped.
@@ -93,15 +109,15 @@ impl Drop for Turn {
     }
 }
 
-/// A place among those who wait, until it is dropped.
-struct Place<'a> {
-    turns: &'a Turns,
+/// An effect that has arrived, until it is handled.
+pub(crate) struct Arrived {
+    turns: Arc<Turns>,
     rank: usize,
 }
 
-impl Drop for Place<'_> {
+impl Drop for Arrived {
     fn drop(&mut self) {
-        self.turns.with(|state| state.waiting[self.rank] -= 1);
+        self.turns.with(|state| state.queues[self.rank].present -= 1);
         self.turns.changed.notify_waiters();
     }
 }
@@ -112,6 +128,24 @@ impl Turns {
         Arc::new(Self { bus, consumers, state: Mutex::default(), changed: Notify::new() })
     }
 
+    /// Before a queue's loop starts: what was delivered by now went to somebody else.
+    pub(crate) async fn begin(&self, queue: Queue) {
+        let rank = queue.rank();
+        let progress = self.bus.delivered(&self.consumers[rank]).await.ok();
+        self.with(|state| state.queues[rank].newest = progress.map(|progress| progress.delivered));
+    }
+
+    /// The queue's loop has brought a delivery.
+    pub(crate) fn arrived(self: &Arc<Self>, queue: Queue, delivered: u64) -> Arrived {
+        let rank = queue.rank();
+        self.with(|state| {
+            let arrivals = &mut state.queues[rank];
+            arrivals.present += 1;
+            arrivals.newest = arrivals.newest.max(Some(delivered));
+        });
+        Arrived { turns: Arc::clone(self), rank }
+    }
+
     /// Waits for the turn; `None` when `stop` came first.
     pub(crate) async fn take(
         self: &Arc<Self>,
@@ -119,49 +153,61 @@ impl Turns {
         stop: &CancellationToken,
     ) -> Option<Turn> {
         let rank = queue.rank();
-        self.with(|state| state.waiting[rank] += 1);
-        let _place = Place { turns: self, rank };
-        let mut looks = 0;
+        let (mut looks, mut served) = (0, 0);
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            if self.try_take(rank) {
-                let turn = Turn { turns: Arc::clone(self) };
-                if looks >= MOST_LOOKS || !self.is_more_urgent_waiting(rank).await {
-                    return (!stop.is_cancelled()).then_some(turn);
-                }
-                looks += 1;
-                drop(turn);
+            let Some(now_served) = self.try_take(rank) else {
                 tokio::select! {
                     () = stop.cancelled() => return None,
-                    () = tokio::time::sleep(LOOK_AGAIN) => continue,
+                    () = changed => continue,
                 }
+            };
+            let turn = Turn { turns: Arc::clone(self) };
+            if now_served != served {
+                (looks, served) = (0, now_served);
             }
+            if !self.is_more_urgent_waiting(rank, looks >= MOST_LOOKS).await {
+                self.with(|state| state.served += 1);
+                return (!stop.is_cancelled()).then_some(turn);
+            }
+            looks += 1;
+            drop(turn);
             tokio::select! {
                 () = stop.cancelled() => return None,
-                () = changed => {}
+                () = tokio::time::sleep(LOOK_AGAIN) => {}
             }
         }
     }
 
-    fn try_take(&self, rank: usize) -> bool {
+    /// Takes the turn if it is free and nobody more urgent is here; how many there were before.
+    fn try_take(&self, rank: usize) -> Option<u64> {
         self.with(|state| {
-            let free = !state.taken && state.waiting[..rank].iter().all(|n| *n == 0);
+            let free = !state.taken && state.queues[..rank].iter().all(|q| q.present == 0);
             state.taken |= free;
-            free
+            free.then_some(state.served)
         })
     }
 
-    /// Whether the broker has more urgent effects that no loop has brought yet.
-    async fn is_more_urgent_waiting(&self, rank: usize) -> bool {
-        for consumer in &self.consumers[..rank] {
-            // Unknown is no reason to wait.
-            if self.bus.backlog(consumer).await.is_ok_and(|backlog| backlog.waiting > 0) {
-                return true;
+    /// Whether the broker has more urgent effects that no loop has brought yet. Who has looked often
+    /// enough (`is_tired`) does not wait for them, nor for the same deliveries ever again.
+    async fn is_more_urgent_waiting(&self, rank: usize, is_tired: bool) -> bool {
+        let asked = self.consumers[..rank].iter().map(|consumer| self.bus.delivered(consumer));
+        let answers = futures_util::future::join_all(asked).await;
+        self.with(|state| {
+            let mut is_waiting = state.queues[..rank].iter().any(|queue| queue.present > 0);
+            for (arrivals, progress) in state.queues[..rank].iter_mut().zip(answers) {
+                // Unknown is no reason to wait.
+                let Ok(progress) = progress else { continue };
+                let under_way = arrivals.newest.is_some_and(|newest| newest < progress.delivered);
+                if is_tired && under_way {
+                    arrivals.newest = Some(progress.delivered);
+                }
+                is_waiting |= !is_tired && (under_way || progress.waiting > 0);
             }
-        }
-        false
+            is_waiting
+        })
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {

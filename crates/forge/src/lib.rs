@@ -9,7 +9,9 @@ mod labels;
 mod lanes;
 pub mod marker;
 mod once;
+mod origin;
 mod outcome;
+mod paces;
 mod read_tokens;
 mod record;
 mod settings;
@@ -20,7 +22,7 @@ use std::{sync::Arc, time::Duration};
 
 use booty_bus::{Bus, consume, ensure_consumer};
 use booty_events::Service;
-use booty_github::{AppTokens, Client, ClientSettings, Kind, StaticToken, TokenSource, pace::Pace};
+use booty_github::{AppTokens, Client, ClientSettings, Kind, StaticToken, TokenSource};
 use booty_service::Outbox;
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -33,6 +35,7 @@ use crate::{
     handler::Effects,
     lanes::{Queue, Turns},
     marker::Markers,
+    paces::Paces,
     record::Records,
     writer::Role,
 };
@@ -79,6 +82,8 @@ impl App {
             timeout: settings.http_timeout,
             connect_timeout: settings.http_timeout / 2,
             read_retry_delays: settings.resend_delays.clone(),
+            points: settings.points,
+            unnamed_wait: settings.unnamed_wait,
             ..ClientSettings::new(base_url)
         };
         let (app, tokens): (_, Arc<dyn TokenSource>) = match &settings.credentials {
@@ -99,7 +104,6 @@ impl App {
             outbox: Outbox::new(bus.clone(), Service::Forge),
             records: Records::new(&bus, settings.clock),
             markers: Markers::new(settings.marker_key.clone()),
-            pace: Pace::new(settings.pace.clone()),
             turns: Turns::new(bus.clone(), &settings),
             bus,
             settings,
@@ -206,9 +210,16 @@ impl App {
     ) -> Result<(), Error> {
         let stop = shutdown.child_token();
         let mut loops = JoinSet::new();
+        // Another one may have written since: what it created is read anew.
+        let paces = Paces::new(self.core.settings.pace.clone(), self.core.records.clone());
+        let paces = Arc::new(paces);
+        for queue in Queue::ALL {
+            self.core.turns.begin(queue).await;
+        }
         for queue in Queue::ALL {
             let handler = Effects {
                 core: Arc::clone(&self.core),
+                paces: Arc::clone(&paces),
                 queue,
                 role: role.clone(),
                 account: Arc::clone(account),

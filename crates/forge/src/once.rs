@@ -131,6 +131,11 @@ pub(crate) fn hand_on_audit(from: &Record, to: &mut Record) {
     }
 }
 
+/// Whoever takes up what several effects share has tries of its own.
+pub(crate) fn forget_failures(target: &mut Record) {
+    (target.state.attempts, target.state.sends) = (0, 0);
+}
+
 fn resent(step: &str) -> String {
     format!("{RESENT}{step}")
 }
@@ -138,12 +143,12 @@ fn resent(step: &str) -> String {
 /// Looks whether the first sending was done after all, only later than anybody could see.
 async fn audit(work: &mut Work<'_>, creation: &dyn Creation, made: Made) -> Result<Made, Stop> {
     let listed = creation.look_up(work).await;
-    let mut found = work.read(listed).await?;
-    if !found.contains(&made) {
-        found.push(made);
-    }
+    let mut surplus = work.read(listed).await?;
+    // By its id: an address changes with its repository's name.
+    surplus.retain(|found| found.id != made.id);
     work.record.state.steps.remove(&resent(creation.step()));
-    settle(work, creation, found).await
+    // This one was told, and what came after was done to it: it stays, also where another is older.
+    keep(work, creation, made, surplus).await
 }
 
 /// Looks for what an earlier try made: `None` when it may be sent again.
@@ -181,7 +186,7 @@ fn unknown(creation: &dyn Creation) -> String {
     format!("{}: its outcome is unknown, looking for it again", creation.step())
 }
 
-/// Keeps the oldest, takes the others away and says so.
+/// Keeps the oldest.
 async fn settle(
     work: &mut Work<'_>,
     creation: &dyn Creation,
@@ -192,7 +197,17 @@ async fn settle(
     let Some(oldest) = found.next() else {
         return Err(Stop::later(Duration::ZERO, unknown(creation)));
     };
-    for surplus in found {
+    keep(work, creation, oldest, found.collect()).await
+}
+
+/// Takes the others away and says so.
+async fn keep(
+    work: &mut Work<'_>,
+    creation: &dyn Creation,
+    kept: Made,
+    others: Vec<Made>,
+) -> Result<Made, Stop> {
+    for surplus in others {
         let removed = creation.remove(work, &surplus).await;
         work.repeatable(removed).await?;
         let mut event = work.event();
@@ -202,7 +217,7 @@ async fn settle(
         work.core.outbox.event("duplicate_removed", &key, event).await?;
         tracing::warn!(url = surplus.url, effect_id = %work.id, "a second object with one marker");
     }
-    note(work, creation.step(), oldest).await
+    note(work, creation.step(), kept).await
 }
 
 async fn note(work: &mut Work<'_>, step: &str, made: Made) -> Result<Made, Stop> {

@@ -91,6 +91,7 @@ pub(crate) fn after(
     let error = match error {
         NotSent::Pace(wait) => return Stop::later(wait, "the pace has no place for it yet"),
         NotSent::Stopped => return Stop::stopped(),
+        NotSent::Unknown(error) => return error.into(),
         NotSent::Github(error) => error,
     };
     match error.kind() {

@@ -58,13 +58,11 @@ impl Records {
         Ok(record)
     }
 
-    /// The record of an object of ours: which effect made it, and under which trace.
-    pub(crate) async fn of_object(
-        &self,
-        repo: &RepoName,
-        number: u64,
-    ) -> Result<Record, RecordError> {
-        self.load(bucket::object_key(repo, number)).await
+    /// A record of an object of ours (which effect made it, and under which trace) that can be saved where
+    /// there is none yet.
+    pub(crate) fn new_object(&self, repo: &RepoName, number: u64) -> Record {
+        let key = bucket::object_key(repo, number);
+        Record { state: EffectRecord::default(), key, revision: None }
     }
 
     /// The record of an issue's label state.
@@ -94,6 +92,21 @@ impl Records {
         name: &str,
     ) -> Result<Record, RecordError> {
         self.load(bucket::check_comment_key(repo, pull_request, name)).await
+    }
+
+    /// The record of the comment that counts something on an issue.
+    pub(crate) async fn of_counter(
+        &self,
+        repo: &RepoName,
+        issue: u64,
+        name: &str,
+    ) -> Result<Record, RecordError> {
+        self.load(bucket::counter_key(repo, issue, name)).await
+    }
+
+    /// The record of when content was created in an account.
+    pub(crate) async fn of_pace(&self, account: &str) -> Result<Record, RecordError> {
+        self.load(bucket::pace_key(account)).await
     }
 
     pub(crate) async fn save(&self, record: &mut Record) -> Result<(), RecordError> {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use booty_github::{
-    AppKey,
+    AppKey, PointLimit,
     pace::{Limit, PaceSettings},
 };
 use booty_service::{Env, common};
@@ -48,6 +48,10 @@ pub struct Settings {
     pub lease: Duration,
     /// How fast GitHub is written to.
     pub pace: PaceSettings,
+    /// What requests may cost GitHub, reads included.
+    pub points: PointLimit,
+    /// How long nothing is sent after a secondary limit that names no time; doubles while it goes on.
+    pub unnamed_wait: Duration,
     /// How long an effect waits in hand for its pace; a longer wait hands it back.
     pub patience: Duration,
     /// The name under which leases are held.
@@ -114,6 +118,8 @@ impl Settings {
             http_timeout: Duration::from_secs(8),
             lease: Duration::from_secs(30),
             pace: PaceSettings::default(),
+            points: PointLimit::default(),
+            unnamed_wait: Duration::from_secs(60),
             patience: Duration::from_secs(10),
             holder: "forge".to_owned(),
             // With what the loops and the role take afterwards everything ends within 25 s.
@@ -161,6 +167,9 @@ impl Settings {
                 window: Duration::from_secs(seconds),
             })
             .to_vec();
+        let points =
+            env.number_or("FORGE_POINTS_PER_MINUTE", settings.points.points.into(), 5..=900);
+        settings.points.points = u32::try_from(points).unwrap_or(settings.points.points);
         settings
     }
 

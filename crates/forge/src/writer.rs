@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use booty_bus::{Acquire, Bus, Lease};
 use booty_github::Error as GithubError;
-use booty_github::pace::{Pace, Write};
+use booty_github::pace::Write;
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
+
+use crate::{paces::Paces, record::RecordError};
 
 /// While the role is somebody else's, how often it is asked for again at most and at least.
 const ASK_AGAIN_MIN: Duration = Duration::from_millis(100);
@@ -32,6 +34,14 @@ pub(crate) enum NotSent {
     /// The lease or the role may end before the request does.
     Stopped,
     Github(GithubError),
+    /// What has to be known before could not be written down.
+    Unknown(RecordError),
+}
+
+impl From<RecordError> for NotSent {
+    fn from(error: RecordError) -> Self {
+        Self::Unknown(error)
+    }
 }
 
 impl From<GithubError> for NotSent {
@@ -42,7 +52,9 @@ impl From<GithubError> for NotSent {
 
 /// The right to send under a delivery's lease and the writer's role.
 pub(crate) struct Gate<'a> {
-    pub(crate) pace: &'a Pace,
+    pub(crate) paces: &'a Paces,
+    /// Whose limits are used.
+    pub(crate) pace_account: String,
     pub(crate) patience: Duration,
     pub(crate) http_timeout: Duration,
     pub(crate) resend_delays: &'a [Duration],
@@ -57,7 +69,7 @@ impl Gate<'_> {
             biased;
             () = self.stop.cancelled() => Err(NotSent::Stopped),
             () = self.role.lost.cancelled() => Err(NotSent::Stopped),
-            admitted = self.pace.wait(write, self.patience) => admitted.map_err(NotSent::Pace),
+            admitted = self.paces.admit(write, &self.pace_account, self.patience) => admitted,
         }
     }
 

@@ -14,7 +14,7 @@ use crate::{
     cache::{Cache, Kept},
     endpoint::Endpoint,
     error::{Call, Error, Kind, ValidationError},
-    limits::{self, Closed},
+    limits::{self, Closed, PointLimit, Points},
     token::{Scope, TokenSource},
 };
 
@@ -43,6 +43,10 @@ pub struct ClientSettings {
     pub read_retry_delays: Vec<Duration>,
     /// How many answers to reads are kept for `If-None-Match`.
     pub cached_answers: usize,
+    /// How long nothing is sent after a secondary limit that names no time; doubles while it goes on.
+    pub unnamed_wait: Duration,
+    /// What requests may cost.
+    pub points: PointLimit,
     /// `User-Agent`, which GitHub insists on.
     pub user_agent: String,
 }
@@ -60,6 +64,8 @@ impl ClientSettings {
                 Duration::from_secs(3),
             ],
             cached_answers: 1000,
+            unnamed_wait: limits::UNNAMED_WAIT,
+            points: PointLimit::default(),
             user_agent: concat!("booty/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
     }
@@ -98,6 +104,7 @@ struct Shared {
     tokens: Arc<dyn TokenSource>,
     cache: Cache,
     closed: Closed,
+    points: Points,
 }
 
 impl Client {
@@ -116,7 +123,14 @@ impl Client {
             .build()
             .map_err(|source| Error::SetUp { source: source.without_url() })?;
         let cache = Cache::new(settings.cached_answers);
-        let shared = Shared { settings, http, tokens, cache, closed: Closed::default() };
+        let shared = Shared {
+            settings,
+            http,
+            tokens,
+            cache,
+            closed: Closed::default(),
+            points: Points::default(),
+        };
         Ok(Self { shared: Arc::new(shared), scope: Scope::default() })
     }
 
@@ -283,6 +297,13 @@ impl Client {
             if left.is_zero() {
                 return Err(Error::Timeout { call, sent: false });
             }
+            let is_write = call.method != Method::GET;
+            let now = Instant::now();
+            if let Err(wait) = shared.points.take(now, is_write, shared.settings.points) {
+                tracing::info!(?wait, "no points are left in this minute");
+                shared.closed.close_for(now, wait);
+                return Err(Error::RateLimited { call, wait, secondary: false });
+            }
             let mut request = shared
                 .http
                 .request(call.method.clone(), url.clone())
@@ -320,10 +341,20 @@ impl Client {
             }
             let body = collect(&call, answer).await?;
             if !(200..300).contains(&status) {
-                let error = refused(&call, status, &headers, &body);
-                if let Error::RateLimited { wait, .. } = error {
-                    shared.closed.close_for(Instant::now(), wait);
+                let said: Refusal = serde_json::from_slice(&body).unwrap_or_default();
+                if let Some(limit) = limits::refusal(status, &headers, &said.message) {
+                    let now = Instant::now();
+                    let wait = match limit.wait {
+                        Some(wait) => wait,
+                        None => {
+                            let least = shared.settings.unnamed_wait;
+                            shared.closed.close_unnamed(now, least, is_write)
+                        }
+                    };
+                    shared.closed.close_for(now, wait);
+                    return Err(Error::RateLimited { call, wait, secondary: limit.secondary });
                 }
+                let error = refused(&call, status, said);
                 // Nothing was done, so the same request may go again, whatever it is.
                 if let Error::Unauthorized { .. } = error
                     && shared.tokens.refused(&self.scope, &token).await
@@ -334,6 +365,7 @@ impl Client {
                 }
                 return Err(error);
             }
+            shared.closed.passed(is_write);
             if let (Some(key), Some(etag)) = (key, headers.get(header::ETAG))
                 && let Ok(etag) = etag.to_str()
             {
@@ -391,12 +423,8 @@ struct Refusal {
     errors: Vec<serde_json::Value>,
 }
 
-fn refused(call: &Call, status: u16, headers: &HeaderMap, body: &[u8]) -> Error {
-    let said: Refusal = serde_json::from_slice(body).unwrap_or_default();
+fn refused(call: &Call, status: u16, said: Refusal) -> Error {
     let call = call.clone();
-    if let Some(limit) = limits::refusal(status, headers, &said.message) {
-        return Error::RateLimited { call, wait: limit.wait, secondary: limit.secondary };
-    }
     match status {
         404 | 410 => Error::NotFound { call, gone: status == 410 },
         401 => Error::Unauthorized { call, message: said.message },

@@ -67,11 +67,11 @@ pub struct ValidationError {
 #[derive(Debug, ThisError)]
 #[allow(missing_docs)]
 pub enum Error {
-    #[error("{call}: {}", if *.gone { "gone" } else { "not found, or not for this token" })]
+    #[error("{call}: {}", if *.gone { "gone: it was deleted, or the repository has no issues" } else { "not found, or not for this token" })]
     NotFound { call: Call, gone: bool },
     #[error("{call}: GitHub does not know the token ({message}); set a valid one")]
     Unauthorized { call: Call, message: String },
-    #[error("{call}: the token may not do this ({message}); give it the permission")]
+    #[error("{call}: {}", Forbidden(.message))]
     Forbidden { call: Call, message: String },
     /// 400, 409, 413 or 422.
     #[error("{call}: refused with {status}: {message}{}", Complaints(.errors))]
@@ -140,8 +140,11 @@ impl Error {
     /// A word for metrics, subjects and attributes.
     pub fn word(&self) -> &'static str {
         match self {
+            Self::NotFound { gone: true, .. } => "gone",
             Self::NotFound { .. } => "not_found",
             Self::Unauthorized { .. } => "unauthorized",
+            Self::Forbidden { message, .. } if is_archived(message) => "archived",
+            Self::Forbidden { message, .. } if is_locked(message) => "locked",
             Self::Forbidden { .. } => "forbidden",
             Self::Validation { .. } => "refused",
             Self::RateLimited { .. } => "rate_limited",
@@ -182,6 +185,35 @@ impl Error {
         let Self::Validation { message, errors, .. } = self else { return false };
         let says = |text: &str| text.to_ascii_lowercase().contains(&words.to_ascii_lowercase());
         says(message) || errors.iter().any(|e| e.message.as_deref().is_some_and(says))
+    }
+}
+
+/// GitHub's words: "Repository was archived so is read-only."
+fn is_archived(message: &str) -> bool {
+    message.to_ascii_lowercase().contains("archived")
+}
+
+/// GitHub's words: "Unable to create comment because issue is locked."
+fn is_locked(message: &str) -> bool {
+    message.to_ascii_lowercase().contains("is locked")
+}
+
+/// Why the token may not do it, and what would help.
+struct Forbidden<'a>(&'a str);
+
+impl fmt::Display for Forbidden<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(message) = self;
+        if is_archived(message) {
+            write!(f, "the repository takes no writes ({message}); unarchive it")
+        } else if is_locked(message) {
+            write!(
+                f,
+                "the conversation is locked, and an App may not join it ({message}); unlock it"
+            )
+        } else {
+            write!(f, "the token may not do this ({message}); give it the permission")
+        }
     }
 }
 

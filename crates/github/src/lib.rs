@@ -18,5 +18,6 @@ pub use app::{AppKey, AppTokens, BadAppKey};
 pub use client::{Client, ClientSettings, Page, Response};
 pub use endpoint::Endpoint;
 pub use error::{Call, Error, Kind, ValidationError};
+pub use limits::PointLimit;
 pub use reads::Since;
 pub use token::{Scope, StaticToken, TokenError, TokenSource};

@@ -51,7 +51,22 @@ pub struct Issue {
     #[serde(default)]
     pub updated_at: Option<DateTime<Utc>>,
     #[serde(default)]
+    pub closed_at: Option<DateTime<Utc>>,
+    #[serde(default)]
     pub pull_request: Option<serde::de::IgnoredAny>,
+}
+
+impl Issue {
+    /// `owner/name` of the repository that it is in, by its address; `None` where that is no issue's.
+    pub fn repository(&self) -> Option<String> {
+        let mut parts = self.html_url.rsplit('/');
+        let (_number, kind) = (parts.next()?, parts.next()?);
+        if !matches!(kind, "issues" | "pull") {
+            return None;
+        }
+        let (name, owner) = (parts.next()?, parts.next()?);
+        (!name.is_empty() && !owner.is_empty()).then(|| format!("{owner}/{name}"))
+    }
 }
 
 /// A repository.
@@ -323,6 +338,20 @@ pub struct CommitText {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_issue_says_where_it_is() {
+        for (url, home) in [
+            ("https://github.com/octo/calc/issues/7", Some("octo/calc")),
+            ("https://git.example.org/octo/calc/pull/7", Some("octo/calc")),
+            ("https://github.com/octo/calc", None),
+            ("", None),
+        ] {
+            let issue: Issue =
+                serde_json::from_value(serde_json::json!({"number": 7, "html_url": url})).unwrap();
+            assert_eq!(issue.repository().as_deref(), home, "{url}");
+        }
+    }
 
     #[test]
     fn a_branch_of_a_fork_is_not_in_the_repository() {

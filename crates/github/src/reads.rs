@@ -173,6 +173,11 @@ impl Client {
         self.find_json(at).await
     }
 
+    /// A tag's ref.
+    pub async fn get_tag(&self, repo: &RepoName, tag: &str) -> Result<Option<GitRef>, Error> {
+        self.find_json(Endpoint::repo(repo).at("git").at("ref").at("tags").at_each(tag)).await
+    }
+
     /// A commit as Git has it.
     pub async fn get_git_commit(
         &self,

@@ -8,6 +8,8 @@ use thiserror::Error;
 
 /// The header that GitHub signs a delivery in.
 pub const GITHUB_HEADER: &str = "X-Hub-Signature-256";
+/// The header that Sentry signs a delivery in.
+pub const SENTRY_HEADER: &str = "Sentry-Hook-Signature";
 
 /// A signature as a sender wrote it, well-formed and nothing more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +19,7 @@ pub struct Signature([u8; 32]);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum SignatureError {
     /// Not of the one form that is accepted.
-    #[error("the signature is not `sha256=` and 64 lower-case hexadecimal digits")]
+    #[error("the signature is not 64 lower-case hexadecimal digits, after `sha256=` for GitHub")]
     Malformed,
     /// No secret makes this signature for this body.
     #[error("the signature fits the body under none of the configured secrets")]
@@ -51,7 +53,12 @@ impl Signature {
 
     /// The form that GitHub sends.
     pub fn to_header(self) -> String {
-        format!("sha256={}", hex::encode(self.0))
+        format!("sha256={}", self.to_hex())
+    }
+
+    /// The form that Sentry sends.
+    pub fn to_hex(self) -> String {
+        hex::encode(self.0)
     }
 }
 
@@ -157,6 +164,8 @@ mod tests {
     fn sentrys_form_has_no_prefix() {
         let bare = PUBLISHED.trim_start_matches("sha256=");
         assert_eq!(Signature::parse_hex(bare), Signature::parse(PUBLISHED));
+        assert_eq!(Signature::parse_hex(bare).unwrap().to_hex(), bare);
+        assert_eq!(Signature::parse_hex(PUBLISHED), Err(SignatureError::Malformed));
         assert_eq!(Signature::parse(bare), Err(SignatureError::Malformed));
     }
 }

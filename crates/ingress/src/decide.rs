@@ -11,7 +11,7 @@ use crate::{
     allow::AllowList,
     answer::Refusal,
     json,
-    source::{Accepted, Decision, Ignored},
+    source::{Accepted, Decision, Ignored, word},
 };
 
 /// An event and action that some service takes.
@@ -126,6 +126,7 @@ pub(crate) fn decide(rules: &Rules, event: &str, delivery: &DeliveryId, body: &[
                 None => format!("com.github.{}", wanted.event),
             },
             ce_source: CE_SOURCE,
+            headers: Vec::new(),
         }),
         Err(Unwanted::Ignored(reason)) => ignore(reason, event, delivery, &envelope),
         Err(Unwanted::Malformed(message)) => {
@@ -218,14 +219,6 @@ fn ignore(
             ..Event::default()
         },
     })
-}
-
-/// A name from outside, if it looks like one of GitHub's; what does not is not repeated.
-fn word(text: &str) -> String {
-    let is_name = !text.is_empty()
-        && text.len() <= 64
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    if is_name { text.to_owned() } else { "other".to_owned() }
 }
 
 #[cfg(test)]

@@ -11,16 +11,14 @@ use std::{
 };
 
 use booty_bus::{Bus, Outgoing, PublishError, Published};
+use booty_spool::{Key, Line, Spool, Watch};
 use chrono::{DateTime, Utc};
 use tokio::{
     sync::{Semaphore, watch},
     time::{Instant, timeout, timeout_at},
 };
 
-use crate::{
-    metrics::Metrics,
-    spool::{Entry, Key, Spool},
-};
+use crate::metrics::Metrics;
 
 /// The message is durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +60,28 @@ impl Breaker {
 
     pub(crate) fn is_open(&self) -> bool {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Counts what the disk spool does. That the broker took something from it is how the breaker learns
+/// that it answers.
+pub(crate) struct SpoolWatch {
+    pub(crate) metrics: Metrics,
+    pub(crate) breaker: Breaker,
+}
+
+impl Watch for SpoolWatch {
+    fn size(&self, entries: usize, bytes: u64) {
+        self.metrics.spool_size(entries, bytes);
+    }
+
+    fn drained(&self) {
+        self.breaker.close();
+        self.metrics.drained();
+    }
+
+    fn set_aside(&self) {
+        self.metrics.set_aside();
     }
 }
 
@@ -144,8 +164,8 @@ impl Durable {
             Ok(kept) => return Ok(kept),
             Err(reason) => reason,
         };
-        let entry = Entry { time: (self.clock)(), message, error: error.clone() };
-        let spooled = match timeout_at(deadline, self.spool.append(entry)).await {
+        let line = Line::new((self.clock)(), message, error.clone());
+        let spooled = match timeout_at(deadline, self.spool.append(line)).await {
             Ok(Ok(())) => {
                 self.metrics.spooled(why);
                 tracing::info!(event = "spooled", why);

@@ -2,6 +2,7 @@
 
 use std::{io, net::SocketAddr, path::PathBuf};
 
+use booty_spool::OpenError;
 use thiserror::Error;
 
 /// Why ingress can't start or go on. What a sender is told is [`crate::answer::Refusal`].
@@ -36,4 +37,13 @@ pub enum Error {
     /// The metrics clash; a mistake in the code.
     #[error("the metrics can't be registered")]
     Metrics(#[from] prometheus::Error),
+}
+
+impl From<OpenError> for Error {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Taken { path } => Self::SpoolTaken { dir: path },
+            OpenError::Unusable { path, source } => Self::Spool { dir: path, source },
+        }
+    }
 }

@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use crate::{
     answer::Refusal,
     decide::{self, Rules},
-    source::{Decision, SignatureCheck, Source, wrong_signature},
+    source::{Decision, SignatureCheck, Source, only, signature_header},
 };
 
 const SIGNATURE: &str = "x-hub-signature-256";
@@ -40,24 +40,12 @@ impl Source for Github {
 
     /// Only `X-Hub-Signature-256` counts; GitHub still sends the SHA-1 one beside it.
     fn signature(&self, headers: &HeaderMap) -> Result<SignatureCheck, Refusal> {
-        let mut values = headers.get_all(SIGNATURE).iter();
-        let Some(value) = values.next() else {
-            return Err(Refusal::new(
-                StatusCode::UNAUTHORIZED,
-                "no_signature",
-                "X-Hub-Signature-256 is missing; set a secret in the webhook's settings",
-            ));
-        };
-        // With two, which one counts would depend on who looks.
-        if values.next().is_some() {
-            return Err(wrong_signature());
-        }
-        let signature = value.to_str().ok().and_then(|text| Signature::parse(text).ok());
-        let signature = signature.ok_or_else(wrong_signature)?;
+        let missing = "X-Hub-Signature-256 is missing; set a secret in the webhook's settings";
+        let signature = signature_header(headers, SIGNATURE, missing, Signature::parse)?;
         Ok(SignatureCheck::new(signature, &self.secrets))
     }
 
-    fn decide(&self, headers: &HeaderMap, body: &[u8]) -> Decision {
+    fn decide(&self, headers: &HeaderMap, body: &[u8], _sha256: &[u8; 32]) -> Decision {
         if body.is_empty() {
             let refusal = Refusal::new(StatusCode::BAD_REQUEST, "empty", "the body is empty");
             return Decision::Refuse(refusal);
@@ -79,16 +67,6 @@ impl Source for Github {
         };
         decide::decide(&self.rules, event, &delivery, body)
     }
-}
-
-/// The value of a header that is there exactly once, as visible ASCII.
-fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let mut values = headers.get_all(name).iter();
-    let value = values.next()?;
-    if values.next().is_some() {
-        return None;
-    }
-    value.to_str().ok()
 }
 
 #[cfg(test)]

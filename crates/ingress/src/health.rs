@@ -13,10 +13,11 @@ use axum::{
     routing::get,
 };
 use booty_bus::Bus;
+use booty_spool::Spool;
 use serde_json::json;
 use tokio::time::{sleep, timeout};
 
-use crate::{metrics::Metrics, spool::Spool};
+use crate::metrics::Metrics;
 
 /// How often the broker's limits and streams are compared again while all is well.
 const CHECK_EVERY: Duration = Duration::from_secs(30);

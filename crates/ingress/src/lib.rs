@@ -11,16 +11,17 @@ mod health;
 mod json;
 mod metrics;
 mod receive;
+mod sentry;
 mod server;
 pub mod settings;
 mod source;
-mod spool;
 
 use std::{net::SocketAddr, sync::Arc, thread::JoinHandle};
 
 use booty_bus::Bus;
 use booty_events::Service;
 use booty_service::Outbox;
+use booty_spool::{Drain, Spool};
 use tokio_util::sync::CancellationToken;
 
 pub use allow::{AllowList, BadGlob};
@@ -29,14 +30,14 @@ pub use settings::Settings;
 
 use body::BodyReader;
 use decide::Rules;
-use durable::{Breaker, Durable, Limits};
+use durable::{Breaker, Durable, Limits, SpoolWatch};
 use github::Github;
 use health::Health;
 use metrics::Metrics;
 use receive::{Keeper, Receiver};
+use sentry::Sentry;
 use server::Server;
 use source::Source;
-use spool::{Spool, drain::Drain};
 
 /// Ingress, bound and ready to run.
 pub struct App {
@@ -64,7 +65,9 @@ impl App {
             );
         }
         let metrics = Metrics::new()?;
-        let (spool, spool_thread) = Spool::open(&settings.spool, metrics.clone())?;
+        let breaker = Breaker::default();
+        let watch = SpoolWatch { metrics: metrics.clone(), breaker: breaker.clone() };
+        let (spool, spool_thread) = Spool::open(&settings.spool, Arc::new(watch))?;
 
         let mut connections = settings.connections;
         connections.max_connections = server::room_for_connections(connections.max_connections);
@@ -77,7 +80,9 @@ impl App {
             let rules = Rules { allowed: settings.allowed, trigger_label: settings.trigger_label };
             sources.push(Arc::new(Github::new(&settings.github_secrets, rules)));
         }
-        let breaker = Breaker::default();
+        if !settings.sentry_secrets.is_empty() {
+            sources.push(Arc::new(Sentry::new(&settings.sentry_secrets, settings.clock)));
+        }
         let limits = Limits {
             publish: settings.publish_limit,
             answer: settings.answer_limit,
@@ -86,7 +91,7 @@ impl App {
         let durable = Durable::new(
             bus.clone(),
             spool.clone(),
-            breaker.clone(),
+            breaker,
             limits,
             settings.clock,
             metrics.clone(),
@@ -102,8 +107,8 @@ impl App {
             keeper,
             metrics: metrics.clone(),
         };
-        let health = Health::new(bus.clone(), spool.clone(), metrics.clone());
-        let drain = Drain { spool: spool.clone(), bus, breaker, metrics };
+        let health = Health::new(bus.clone(), spool.clone(), metrics);
+        let drain = Drain { spool: spool.clone(), bus };
         let grace = settings.shutdown_grace;
         Ok(Self { server, address, receiver, drain, health, spool, spool_thread, grace })
     }

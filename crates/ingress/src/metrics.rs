@@ -2,13 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::StatusCode;
 use prometheus::{
     Encoder as _, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
     TextEncoder,
 };
 
-use crate::answer::Answer;
+use crate::answer::{Answer, Refusal};
 
 /// All metrics of one ingress. Cheap to clone.
 #[derive(Clone)]
@@ -16,8 +15,8 @@ pub(crate) struct Metrics(Arc<All>);
 
 struct All {
     registry: Registry,
-    accepted: IntCounter,
-    duplicates: IntCounter,
+    accepted: IntCounterVec,
+    duplicates: IntCounterVec,
     ignored: IntCounterVec,
     refused: IntCounterVec,
     spooled: IntCounterVec,
@@ -58,13 +57,21 @@ impl Metrics {
         )?;
         registry.register(Box::new(answer_seconds.clone()))?;
         Ok(Self(Arc::new(All {
-            accepted: counter("accepted_total", "Deliveries kept for a service.")?,
-            duplicates: counter("duplicates_total", "Deliveries that were kept before.")?,
-            ignored: counters("ignored_total", "Deliveries that nobody wants.", &["reason"])?,
+            accepted: counters("accepted_total", "Deliveries kept for a service.", &["source"])?,
+            duplicates: counters(
+                "duplicates_total",
+                "Deliveries that were kept before.",
+                &["source"],
+            )?,
+            ignored: counters(
+                "ignored_total",
+                "Deliveries that nobody wants.",
+                &["source", "reason"],
+            )?,
             refused: counters(
                 "refused_total",
                 "Requests that were refused.",
-                &["status", "reason"],
+                &["source", "status", "reason"],
             )?,
             spooled: counters("spooled_total", "Messages kept on disk, by why.", &["why"])?,
             drained: counter("spool_drained_total", "Spooled messages that reached the broker.")?,
@@ -84,19 +91,21 @@ impl Metrics {
         })))
     }
 
-    pub(crate) fn answered(&self, answer: &Answer, after: Duration) {
+    /// `source`: whose path it was; `None` for any other path.
+    pub(crate) fn answered(&self, source: Option<&'static str>, answer: &Answer, after: Duration) {
+        let source = source.unwrap_or("none");
         self.0.answer_seconds.observe(after.as_secs_f64());
         match answer {
-            Answer::Accepted { .. } => self.0.accepted.inc(),
-            Answer::AlreadyProcessed => self.0.duplicates.inc(),
-            Answer::Ignored { reason } => self.0.ignored.with_label_values(&[*reason]).inc(),
-            Answer::Refused(refusal) => self.refused(refusal.status, refusal.reason),
+            Answer::Accepted { .. } => self.0.accepted.with_label_values(&[source]).inc(),
+            Answer::AlreadyProcessed => self.0.duplicates.with_label_values(&[source]).inc(),
+            Answer::Ignored { reason } => {
+                self.0.ignored.with_label_values(&[source, *reason]).inc();
+            }
+            Answer::Refused(Refusal { status, reason, .. }) => {
+                self.0.refused.with_label_values(&[source, status.as_str(), *reason]).inc();
+            }
             Answer::Pong | Answer::Healthy => {}
         }
-    }
-
-    fn refused(&self, status: StatusCode, reason: &'static str) {
-        self.0.refused.with_label_values(&[status.as_str(), reason]).inc();
     }
 
     pub(crate) fn spooled(&self, why: &'static str) {

@@ -49,6 +49,7 @@ impl Handle for Receiver {
         let started = Instant::now();
         let version = request.version();
         let whole = request.body().is_end_stream();
+        let source = self.source(request.uri().path()).map(|source| source.name());
         let span = self.span(&request);
         let answered = self.answer(request, framing).instrument(span.clone());
         let Answered { answer, body_read } = answered.await;
@@ -58,7 +59,7 @@ impl Handle for Receiver {
             span.record("error.type", status.as_str());
             span.record("otel.status_code", "ERROR");
         }
-        self.metrics.answered(&answer, started.elapsed());
+        self.metrics.answered(source, &answer, started.elapsed());
         if let Answer::Refused(refusal) = &answer {
             // Strangers cause most of these, as often as they like.
             span.in_scope(|| {
@@ -81,6 +82,10 @@ struct Answered {
 }
 
 impl Receiver {
+    fn source(&self, path: &str) -> Option<&Arc<dyn Source>> {
+        self.sources.iter().find(|source| source.path() == path)
+    }
+
     /// A root: a `traceparent` from outside is not trusted as a parent.
     fn span(&self, request: &Request<Incoming>) -> Span {
         let path = request.uri().path();
@@ -114,7 +119,7 @@ impl Receiver {
                 _ => not_allowed("GET, HEAD").into(),
             });
         }
-        let Some(source) = self.sources.iter().find(|source| source.path() == path) else {
+        let Some(source) = self.source(path) else {
             let message = "there is nothing at this path";
             return early(Refusal::new(StatusCode::NOT_FOUND, "path", message).into());
         };
@@ -145,7 +150,7 @@ impl Receiver {
 
     /// From here on the sender is known to hold a secret.
     async fn verified(&self, source: &Arc<dyn Source>, headers: HeaderMap, body: Body) -> Answer {
-        let decision = judge(Arc::clone(source), headers, body.bytes.clone()).await;
+        let decision = judge(Arc::clone(source), headers, body.bytes.clone(), body.sha256).await;
         match decision {
             Decision::Pong => Answer::Pong,
             Decision::Refuse(refusal) => {
@@ -175,11 +180,16 @@ impl Receiver {
     }
 }
 
-async fn judge(source: Arc<dyn Source>, headers: HeaderMap, body: Bytes) -> Decision {
+async fn judge(
+    source: Arc<dyn Source>,
+    headers: HeaderMap,
+    body: Bytes,
+    sha256: [u8; 32],
+) -> Decision {
     if body.len() < BLOCKING_FROM {
-        return source.decide(&headers, &body);
+        return source.decide(&headers, &body, &sha256);
     }
-    let work = tokio::task::spawn_blocking(move || source.decide(&headers, &body));
+    let work = tokio::task::spawn_blocking(move || source.decide(&headers, &body, &sha256));
     work.await.unwrap_or_else(|error| {
         tracing::error!(event = "request_failed", %error, "a bug in ingress");
         let message = "ingress failed; send it again";
@@ -201,6 +211,9 @@ impl Keeper {
         headers.insert(header::BODY_SHA256, hex::encode(sha256));
         headers.insert(header::JOB_ID, accepted.job_id.as_str());
         headers.insert(header::DELIVERY_ID, &accepted.delivery_id);
+        for (name, value) in &accepted.headers {
+            headers.insert(*name, value);
+        }
         // Here and not only by the bus: a spooled delivery keeps its trace.
         booty_bus::trace::inject(&mut headers);
         let message = Outgoing { subject: accepted.subject, headers, payload: bytes };
@@ -314,6 +327,7 @@ fn protocol(version: Version) -> &'static str {
 fn span_name(method: &Method, route: Option<&'static str>) -> &'static str {
     match (method, route) {
         (&Method::POST, Some("/webhooks/github")) => "POST /webhooks/github",
+        (&Method::POST, Some("/webhooks/sentry")) => "POST /webhooks/sentry",
         (&Method::GET, Some(HEALTH)) => "GET /health",
         _ => method_name(method),
     }

@@ -3,11 +3,11 @@
 use std::{
     collections::BTreeSet,
     net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
     time::Duration,
 };
 
 use booty_service::{Env, common};
+pub use booty_spool::Settings as SpoolSettings;
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 
@@ -42,17 +42,6 @@ pub struct Settings {
     pub shutdown_grace: Duration,
     /// The wall clock, for `ce-time` and the spool.
     pub clock: fn() -> DateTime<Utc>,
-}
-
-/// The disk spool's place and size.
-#[derive(Debug, Clone)]
-pub struct SpoolSettings {
-    /// Its folder; made when it is missing.
-    pub dir: PathBuf,
-    /// The most that its files may hold together.
-    pub max_bytes: u64,
-    /// When a file is full and the next one is begun. A drained file is deleted as a whole.
-    pub segment_bytes: u64,
 }
 
 /// Limits of request bodies.
@@ -112,13 +101,6 @@ impl Default for ConnectionLimits {
             head: Duration::from_secs(8),
             idle: Duration::from_secs(60),
         }
-    }
-}
-
-impl SpoolSettings {
-    /// The usual sizes, in a folder.
-    pub fn in_dir(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into(), max_bytes: 4 << 30, segment_bytes: 16 << 20 }
     }
 }
 

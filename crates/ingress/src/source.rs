@@ -2,7 +2,7 @@
 //! beside `github.rs` and an entry in `App::build`.
 
 use booty_events::{JobId, v1::Event};
-use booty_github::signature::{Signature, Verifier};
+use booty_github::signature::{Signature, SignatureError, Verifier};
 use http::{HeaderMap, StatusCode};
 use secrecy::SecretString;
 
@@ -20,7 +20,7 @@ pub(crate) trait Source: Send + Sync + 'static {
     fn signature(&self, headers: &HeaderMap) -> Result<SignatureCheck, Refusal>;
 
     /// Names a verified delivery and says what becomes of it.
-    fn decide(&self, headers: &HeaderMap, body: &[u8]) -> Decision;
+    fn decide(&self, headers: &HeaderMap, body: &[u8], sha256: &[u8; 32]) -> Decision;
 }
 
 /// What becomes of a verified delivery.
@@ -49,6 +49,8 @@ pub(crate) struct Accepted {
     pub(crate) ce_type: String,
     /// CloudEvents source: never from the body, whose URLs prove nothing.
     pub(crate) ce_source: &'static str,
+    /// What else the message says about the delivery.
+    pub(crate) headers: Vec<(&'static str, String)>,
 }
 
 /// A delivery that nobody wants.
@@ -83,6 +85,43 @@ impl SignatureCheck {
     pub(crate) fn finish(self) -> Result<(), Refusal> {
         self.verifier.verify_signature(&self.signature).map_err(|_| wrong_signature())
     }
+}
+
+/// Finds the one signature header. Only one form counts, the sender's own.
+pub(crate) fn signature_header(
+    headers: &HeaderMap,
+    name: &str,
+    missing: &str,
+    parse: fn(&str) -> Result<Signature, SignatureError>,
+) -> Result<Signature, Refusal> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else {
+        return Err(Refusal::new(StatusCode::UNAUTHORIZED, "no_signature", missing));
+    };
+    // With two, which one counts would depend on who looks.
+    if values.next().is_some() {
+        return Err(wrong_signature());
+    }
+    let signature = value.to_str().ok().and_then(|text| parse(text).ok());
+    signature.ok_or_else(wrong_signature)
+}
+
+/// The value of a header that is there exactly once, as visible ASCII.
+pub(crate) fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?;
+    if values.next().is_some() {
+        return None;
+    }
+    value.to_str().ok()
+}
+
+/// A name from outside, if it looks like one of the sender's own; what does not is not repeated.
+pub(crate) fn word(text: &str) -> String {
+    let is_name = !text.is_empty()
+        && text.len() <= 64
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    if is_name { text.to_owned() } else { "other".to_owned() }
 }
 
 /// One text for every way in which a signature is wrong: which one it is would help only a forger.

@@ -2,6 +2,7 @@
 //!
 //! ```yaml
 //! asked_log: asked.log          # optional; one line per question, beside the script
+//! told_log: told.jsonl          # optional; each question whole, one JSON object a line
 //! scenarios:
 //!   - match: "adds instead of subtracting"   # found in the conversation's first message
 //!     turns:
@@ -47,6 +48,9 @@ pub struct Script {
     /// Where each question leaves one line, relative to the script.
     #[serde(default)]
     pub asked_log: Option<PathBuf>,
+    /// Where each question is written as it came, relative to the script.
+    #[serde(default)]
+    pub told_log: Option<PathBuf>,
     /// The first one that matches is played.
     pub scenarios: Vec<Scenario>,
 }
@@ -127,12 +131,22 @@ impl ScriptedModel {
         )
     }
 
-    /// One line per question, so that a test can prove that none was asked twice.
+    /// What is logged of a question: a test can prove that none was asked twice, and what it held.
     fn log_question(&self, scenario: usize, turn: usize, request: &Request) -> Result<(), Error> {
-        let Some(log) = &self.script.asked_log else { return Ok(()) };
+        if let Some(log) = &self.script.asked_log {
+            let hash = hex::encode(request.hash());
+            self.append(log, &format!("scenario={scenario} turn={turn} request={hash}\n"))?;
+        }
+        if let Some(log) = &self.script.told_log {
+            // A struct of strings, numbers and JSON values always has a JSON form.
+            let whole = serde_json::to_string(request).unwrap_or_default();
+            self.append(log, &format!("{whole}\n"))?;
+        }
+        Ok(())
+    }
+
+    fn append(&self, log: &Path, line: &str) -> Result<(), Error> {
         let log = self.path.parent().unwrap_or(Path::new(".")).join(log);
-        let hash = hex::encode(request.hash());
-        let line = format!("scenario={scenario} turn={turn} request={hash}\n");
         OpenOptions::new()
             .create(true)
             .append(true)

@@ -3,7 +3,7 @@
 //! GitHub makes mentions, references and links out of the *rendered* text, so that escapes and
 //! entities do not hold them back. A zero-width space in the middle of what would be one does.
 
-use crate::{unicode::visible, untrusted::Untrusted};
+use crate::{unicode::shown, untrusted::Untrusted};
 
 /// Between two characters it keeps them from being read as one thing.
 const BREAK: char = '\u{200b}';
@@ -13,8 +13,8 @@ const MAX_HEX_RUN: usize = 6;
 /// Makes text inert in GitHub's Markdown; at most `max_chars` characters come out. It is rendered as
 /// it was written, without any markup of its own; spaces at the start of lines are lost.
 pub fn inert(text: &Untrusted<String>, max_chars: usize) -> String {
-    let shown = visible(text.open("every character is escaped below"));
-    let lines: Vec<&str> = shown.lines().map(str::trim).collect();
+    let text = shown(text.open("every character is escaped below"));
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
     broken(&lines.join("\n"), max_chars, |c| match c {
         '&' => Escape::Text("&amp;"),
         '<' => Escape::Text("&lt;"),
@@ -29,9 +29,48 @@ pub fn inert(text: &Untrusted<String>, max_chars: usize) -> String {
 /// Makes text inert where GitHub renders no Markdown, but still makes references: titles and commit
 /// messages. One line, at most `max_chars` characters.
 pub fn plain(text: &Untrusted<String>, max_chars: usize) -> String {
-    let shown = visible(text.open("references are broken below"));
-    let words: Vec<&str> = shown.split_whitespace().collect();
-    broken(&words.join(" "), max_chars, |_| Escape::No)
+    broken(&words(&shown(text.open("references are broken below"))), max_chars, |_| Escape::No)
+}
+
+/// The text on one line of at most `max_chars` characters, with single spaces and an ellipsis where
+/// it was cut. It is as untrusted as before.
+pub fn one_line(text: &Untrusted<String>, max_chars: usize) -> Untrusted<String> {
+    let line = words(&shown(text.open("it stays untrusted")));
+    Untrusted::new(match line.char_indices().nth(max_chars) {
+        None => line,
+        Some(_) => {
+            let kept = max_chars.saturating_sub(1);
+            let dots = if max_chars > 0 { "…" } else { "" };
+            line.chars().take(kept).collect::<String>() + dots
+        }
+    })
+}
+
+/// A name: a path, a function, a release. As a code span, in which GitHub makes nothing of it and
+/// from which it can be copied; when there is anything in it that means something elsewhere
+/// (GitHub's are not the only eyes: there are mails and chats), as inert text. One line, at most
+/// `max_chars` characters.
+pub fn name(text: &Untrusted<String>, max_chars: usize) -> String {
+    let line = one_line(text, max_chars.saturating_sub(2));
+    let tame = line.open("looked at, and put into a code span only without backticks");
+    if tame.is_empty() {
+        String::new()
+    } else if is_tame(tame) {
+        format!("`{tame}`")
+    } else {
+        inert(&line, max_chars)
+    }
+}
+
+/// Whether nothing in a text is a sign of Markdown or HTML, a mention, a reference or a link.
+fn is_tame(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    !text.contains(['`', '@', '#', '!', '<', '>', '[', ']', '&', '|', '$'])
+        && !["://", "www.", "mailto:", "xmpp:", "gh-"].iter().any(|sign| lower.contains(sign))
+}
+
+fn words(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 enum Escape {
@@ -97,8 +136,7 @@ fn broken(text: &str, max_chars: usize, escape: impl Fn(char) -> Escape) -> Stri
 /// A code block that nothing in the text can end; at most `max_chars` characters come out, head
 /// and tail kept. Terminal colours and other control sequences are taken out.
 pub fn code_block(text: &Untrusted<String>, max_chars: usize) -> String {
-    let text = without_escapes(text.open("fenced below, with a fence that is not in it"));
-    let text = visible(&text);
+    let text = shown(text.open("fenced below, with a fence that is not in it"));
     let text = text.trim_end_matches('\n');
     let fence = "`".repeat(longest_run(text, '`').max(2) + 1);
     let frame = 2 * fence.len() + "text\n\n".len();
@@ -131,28 +169,6 @@ fn longest_run(text: &str, of: char) -> usize {
         longest = longest.max(run);
     }
     longest
-}
-
-/// Takes out terminal control sequences: `ESC [ … letter`, `ESC ] … BEL` and `ESC` with one more.
-fn without_escapes(text: &str) -> String {
-    let mut kept = String::with_capacity(text.len());
-    let mut rest = text.chars().peekable();
-    while let Some(c) = rest.next() {
-        if c != '\u{1b}' {
-            kept.push(c);
-            continue;
-        }
-        match rest.next() {
-            Some('[') => while rest.next_if(|c| matches!(c, ' '..='?')).is_some() {},
-            // The text of such a sequence never has a line end.
-            Some(']') => {
-                while rest.next_if(|c| !matches!(c, '\u{7}' | '\u{1b}' | '\n')).is_some() {}
-            }
-            _ => continue,
-        }
-        rest.next_if(|c| *c != '\n');
-    }
-    kept
 }
 
 #[cfg(test)]

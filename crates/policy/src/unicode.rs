@@ -25,6 +25,39 @@ pub(crate) fn visible(text: &str) -> String {
     lines.chars().filter(|c| !is_hidden(*c) && !is_control(*c)).collect()
 }
 
+/// The same without terminal control sequences as well.
+pub(crate) fn shown(text: &str) -> String {
+    visible(&without_escapes(text))
+}
+
+/// Takes out terminal control sequences: `ESC [ … letter`, `ESC ] … BEL` and `ESC` with one more;
+/// the first two also with the one character that stands for theirs.
+fn without_escapes(text: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        let kind = match c {
+            '\u{1b}' => rest.next(),
+            '\u{9b}' => Some('['),
+            '\u{9d}' => Some(']'),
+            _ => {
+                kept.push(c);
+                continue;
+            }
+        };
+        match kind {
+            Some('[') => while rest.next_if(|c| matches!(c, ' '..='?')).is_some() {},
+            // The text of such a sequence never has a line end.
+            Some(']') => {
+                while rest.next_if(|c| !matches!(c, '\u{7}' | '\u{1b}' | '\n')).is_some() {}
+            }
+            _ => continue,
+        }
+        rest.next_if(|c| *c != '\n');
+    }
+    kept
+}
+
 /// One form for all texts that differ in case, composition, width or hidden characters. It takes
 /// more for the same than any file system does, which is the safe side.
 pub(crate) fn fold(text: &str) -> String {
@@ -60,6 +93,16 @@ mod tests {
     #[case("e\u{301}", "é")]
     fn folds(#[case] spelling: &str, #[case] folded: &str) {
         assert_eq!(fold(spelling), folded);
+    }
+
+    #[rstest]
+    #[case("\u{1b}[1;31mred\u{1b}[0m", "red")]
+    #[case("\u{9b}31mred\u{9b}0m", "red")]
+    #[case("\u{1b}]8;;https://e.example\u{7}link\u{1b}]8;;\u{7}", "link")]
+    #[case("\u{9d}0;title\u{7}text", "text")]
+    #[case("\u{1b}(Btext\u{1b}", "Btext")]
+    fn terminal_sequences_go(#[case] text: &str, #[case] expected: &str) {
+        assert_eq!(shown(text), expected);
     }
 
     #[test]

@@ -94,6 +94,12 @@ fn bad(glob: &str, problem: String) -> BadGlob {
     BadGlob { glob: glob.to_owned(), problem }
 }
 
+/// The repository of `TARGET_REPO_URL`; `None` when it is unset, or a mistake, which
+/// [`AllowList::from_env`] tells.
+pub fn target(env: &mut Env) -> Option<RepoName> {
+    repository_of(&env.optional("TARGET_REPO_URL")?)
+}
+
 /// `owner/name` of a repository's web or clone address.
 fn repository_of(url: &str) -> Option<RepoName> {
     let (_, rest) = url.split_once("://")?;

@@ -94,12 +94,17 @@ pub struct GithubUrls {
 
 /// `GITHUB_API_URL`, and `GITHUB_GIT_URL`, which follows from it when it is not set.
 pub fn github_urls(env: &mut Env) -> GithubUrls {
-    let api = web_address(env, "GITHUB_API_URL", DEFAULT_API_URL);
+    let api = github_api(env);
     let git = match env.optional("GITHUB_GIT_URL") {
         Some(_) => web_address(env, "GITHUB_GIT_URL", DEFAULT_GIT_URL),
         None => git_url_of(&api),
     };
     GithubUrls { api, git }
+}
+
+/// `GITHUB_API_URL` alone, for who does not clone.
+pub fn github_api(env: &mut Env) -> Url {
+    web_address(env, "GITHUB_API_URL", DEFAULT_API_URL)
 }
 
 fn web_address(env: &mut Env, name: &str, default: &'static str) -> Url {

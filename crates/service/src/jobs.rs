@@ -68,11 +68,13 @@ impl JobStore {
             return Ok(Some(found));
         }
         let Some(delivery) = job.delivery() else { return Ok(None) };
-        let waiting = self
-            .bus
-            .last_message(stream::INBOX.name, &subject::inbox_github_delivery(&delivery))
-            .await
-            .map_err(JobStoreError::Inbox)?;
+        let at = if job.is_alert() {
+            subject::inbox_sentry_delivery(&delivery)
+        } else {
+            subject::inbox_github_delivery(&delivery)
+        };
+        let waiting = self.bus.last_message(stream::INBOX.name, &at).await;
+        let waiting = waiting.map_err(JobStoreError::Inbox)?;
         let waiting = waiting.filter(|message| {
             message.headers.get(booty_events::header::JOB_ID) == Some(job.as_str())
         });

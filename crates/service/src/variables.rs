@@ -52,9 +52,11 @@ const FORGE: For = For::Only(&["forge"]);
 const VERIFIER: For = For::Only(&["verifier"]);
 /// Who reads GitHub and runs repository code.
 const READERS: For = For::Only(&["builder", "verifier"]);
-const WORKERS: For = For::Only(&["builder", "forge", "verifier"]);
-const DOOR_AND_BUILDER: For = For::Only(&["ingress", "builder"]);
-const DOOR_AND_READERS: For = For::Only(&["ingress", "builder", "verifier"]);
+const WORKERS: For = For::Only(&["builder", "forge", "verifier", "observability"]);
+/// Who reads GitHub.
+const READING: For = For::Only(&["builder", "verifier", "observability"]);
+const DOOR_AND_LABELS: For = For::Only(&["ingress", "builder", "observability"]);
+const DOOR_AND_READERS: For = For::Only(&["ingress", "builder", "verifier", "observability"]);
 
 /// All of them, by subject.
 pub const VARIABLES: &[Variable] = &[
@@ -121,7 +123,7 @@ pub const VARIABLES: &[Variable] = &[
         "TARGET_REPO_URL",
         "",
         DOOR_AND_READERS,
-        "`https://github.com/owner/name`: the default allow-list.",
+        "`https://github.com/owner/name`: the default allow-list, and where alerts become issues.",
     ),
     variable(
         "ALLOWED_REPOS",
@@ -135,7 +137,12 @@ pub const VARIABLES: &[Variable] = &[
         INGRESS,
         "GitHub App installation ids, comma-separated.",
     ),
-    variable("TRIGGER_LABEL", "agent:builder", DOOR_AND_BUILDER, "The label that starts a job."),
+    variable(
+        "TRIGGER_LABEL",
+        "agent:builder",
+        DOOR_AND_LABELS,
+        "The label that starts a job, and that issues made from alerts get.",
+    ),
     variable(
         "QUEUE_MAX_SIZE",
         "100",
@@ -159,8 +166,8 @@ pub const VARIABLES: &[Variable] = &[
     variable(
         "MAX_EVENT_AGE",
         "3d",
-        READERS,
-        "Older deliveries start nothing, by the issue's `updated_at`. At most 7d, the inbox's own age. Replays are exempt.",
+        READING,
+        "Older deliveries start nothing, by the issue's `updated_at` or the alert's own time. At most 7d, the inbox's own age. Replays are exempt.",
     ),
     variable(
         "TARGET_BRANCH",
@@ -185,7 +192,7 @@ pub const VARIABLES: &[Variable] = &[
     ),
     secret(
         "GITHUB_READ_TOKEN",
-        READERS,
+        READING,
         "A personal token that can read contents, issues and pull requests, and nothing else. When it is unset, forge is asked for tokens of its App that can read the one repository.",
     ),
     variable(
@@ -278,7 +285,7 @@ pub const VARIABLES: &[Variable] = &[
         FORGE,
         "Content that forge makes on GitHub in an hour, at most.",
     ),
-    // Both workers
+    // All that work
     variable(
         "LEASE",
         "30s",
@@ -303,6 +310,12 @@ pub const VARIABLES: &[Variable] = &[
         "restricted",
         For::Only(&["observability", "builder"]),
         "What an issue that was made from an alert may start: `off` (nothing; it gets the label `triage`), `restricted` (a build that is told only machine fields which were checked against the tree), `full` (a build that reads the issue).",
+    ),
+    variable(
+        "OBSV_SENTRY_HOSTS",
+        "sentry.io",
+        OBSERVABILITY,
+        "Where an issue's link to its event may lead, comma-separated, subdomains included: the hosts of your own Sentry.",
     ),
     variable(
         "OBSV_SPOOL_PATH",

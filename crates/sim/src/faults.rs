@@ -36,6 +36,11 @@ pub enum Trouble {
         /// The `retry-after`.
         seconds: u64,
     },
+    /// The secondary limit, with no word about when it ends: as GitHub answers now and then.
+    UnnamedLimit {
+        /// 403 or 429.
+        status: u16,
+    },
     /// Wait before doing it.
     Slow {
         /// How long.

@@ -11,6 +11,7 @@ mod jwt;
 mod labels;
 mod pulls;
 mod repos;
+mod standing;
 mod statuses;
 mod users;
 
@@ -211,6 +212,7 @@ pub(crate) fn handle(
         let (route, params) = found.ok_or_else(Refusal::not_found)?;
         outcome.accepted = accepted(route.needs);
         let (repo, permission) = access::allow(world, route, &params, &caller)?;
+        standing::check(world, route, &params, &repo, is_write)?;
         let body = if is_write { parse_body(raw)? } else { serde_json::Map::new() };
         let call = Call {
             path: path.to_owned(),

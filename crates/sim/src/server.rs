@@ -158,6 +158,11 @@ fn refused_before(trouble: &Trouble) -> Option<Refusal> {
         Trouble::PrimaryLimit { seconds } => {
             Some(limits::primary_limit("user ID 0").header("x-sim-reset-in", seconds.to_string()))
         }
+        Trouble::UnnamedLimit { status } => {
+            let mut refusal = limits::secondary_limit(*status, TimeDelta::zero());
+            refusal.headers.retain(|(name, _)| *name != "retry-after");
+            Some(refusal)
+        }
         Trouble::SecondaryLimit { status, seconds } => {
             let wait = TimeDelta::seconds(i64::try_from(*seconds).unwrap_or(i64::MAX / 1000));
             Some(limits::secondary_limit(*status, wait))

@@ -89,6 +89,10 @@ verbs! {
     set_private { repo: &str as String, private: bool as bool } -> ();
     /// Whether draft pull requests exist in this repository.
     set_drafts { repo: &str as String, drafts: bool as bool } -> ();
+    /// Whether a repository takes no writes any more.
+    set_archived { repo: &str as String, archived: bool as bool } -> ();
+    /// Whether a repository has issues.
+    set_has_issues { repo: &str as String, has_issues: bool as bool } -> ();
     /// Whether a branch takes direct updates.
     set_protected { repo: &str as String, branch: &str as String, protected: bool as bool } -> ();
     /// What a user may do in a repository.
@@ -107,6 +111,10 @@ verbs! {
     close_issue { repo: &str as String, number: u64 as u64, actor: &str as String } -> ();
     /// Opens an issue or a pull request again.
     reopen { repo: &str as String, number: u64 as u64, actor: &str as String } -> ();
+    /// Deletes an issue, as an admin can.
+    delete_issue { repo: &str as String, number: u64 as u64 } -> ();
+    /// Moves an issue to another repository; gives its number there.
+    transfer_issue { repo: &str as String, number: u64 as u64, to: &str as String } -> u64;
     /// Locks or unlocks the conversation.
     set_locked { repo: &str as String, number: u64 as u64, actor: &str as String, locked: bool as bool } -> ();
     /// Opens a pull request of a branch, or of a fork's `owner:branch`, as a person would; gives its
@@ -259,6 +267,21 @@ impl World {
             Command::set_drafts { repo, drafts } => {
                 self.repo_mut(&repo)?.drafts = drafts;
                 Value::Null
+            }
+            Command::set_archived { repo, archived } => {
+                self.repo_mut(&repo)?.archived = archived;
+                Value::Null
+            }
+            Command::set_has_issues { repo, has_issues } => {
+                self.repo_mut(&repo)?.has_issues = has_issues;
+                Value::Null
+            }
+            Command::delete_issue { repo, number } => {
+                self.delete_issue(&repo, number)?;
+                Value::Null
+            }
+            Command::transfer_issue { repo, number, to } => {
+                self.transfer_issue(&repo, number, &to)?.into()
             }
             Command::set_protected { repo, branch, protected } => {
                 let branches = &mut self.repo_mut(&repo)?.protected;

@@ -105,7 +105,9 @@ impl Stage {
         let program = std::env::current_exe().context("this program can't be found again")?;
         let shutdown = CancellationToken::new();
         let (mut children, mut tasks, mut admins) = (BTreeMap::new(), Vec::new(), Vec::new());
-        for service in children::SERVICES {
+        let wanted = |service: &&str| children::is_wanted(service, &settings);
+        let services: Vec<_> = children::SERVICES.into_iter().filter(wanted).collect();
+        for service in services {
             let admin = free_address()?;
             settings.insert("ADMIN_ADDR".to_owned(), admin.to_string());
             let log = logs.join(format!("{service}.log"));

@@ -4,8 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 
-const SERVICES: [&str; 5] =
-    ["booty-ingress", "booty-builder", "booty-verifier", "booty-forge", "booty-ops"];
+const SERVICES: [&str; 6] = [
+    "booty-ingress",
+    "booty-builder",
+    "booty-verifier",
+    "booty-forge",
+    "booty-observability",
+    "booty-ops",
+];
 
 fn metadata() -> Metadata {
     MetadataCommand::new()

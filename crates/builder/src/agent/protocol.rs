@@ -69,6 +69,9 @@ pub(crate) struct Task {
     pub(crate) issue: u64,
     pub(crate) title: String,
     pub(crate) body: String,
+    /// Title and body are what checked out of an alert.
+    #[serde(default)]
+    pub(crate) restricted: bool,
     /// What fences text from outside in prompts; nobody outside can know it.
     pub(crate) nonce: String,
     /// What was wrong with an earlier change for the task, which the tree holds.

@@ -3,9 +3,10 @@
 //! The decision is a list of questions, each with one word for "no". The cheap ones come first, and what
 //! the payload says is asked of GitHub again: a delivery can be late, in the wrong order, or old.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use booty_alert::AutoBuild;
 use booty_bus::{BucketError, Delivery, Handler, Verdict};
 use booty_events::{
     DeliveryId, IssueNumber, JobId, RepoName, header, subject,
@@ -18,11 +19,15 @@ use sha2::{Digest, Sha256};
 use tracing::Instrument as _;
 
 use crate::{
+    alert::Origin,
     claim::{self, Claimed},
     job,
     order::{Order, is_pull_for},
     shared::{Pause, Shared},
 };
+
+/// How soon a missing record of forge's is looked for again.
+const ORIGIN_LOOK: Duration = Duration::from_secs(1);
 
 /// Handles `issues.labeled` and its replays.
 pub(crate) struct Labeled {
@@ -190,7 +195,7 @@ impl Labeled {
                 return Ok(Way::No(No("duplicate_body")));
             }
         }
-        if let Some(no) = self.ask_github(payload, &order).await? {
+        if let Some(no) = self.ask_github(delivery, payload, &order).await? {
             return Ok(Way::No(no));
         }
         if let Claimed::By(job) = claim::take(&self.shared, &order, delivery).await? {
@@ -228,7 +233,12 @@ impl Labeled {
         }
     }
 
-    async fn ask_github(&self, payload: &Payload, order: &Order) -> Result<Option<No>, Pause> {
+    async fn ask_github(
+        &self,
+        delivery: &Delivery,
+        payload: &Payload,
+        order: &Order,
+    ) -> Result<Option<No>, Pause> {
         let github = &self.shared.github(order);
         let Some(repository) = github.get_repository(&order.repository).await? else {
             return Ok(Some(No("repository_gone")));
@@ -251,12 +261,41 @@ impl Labeled {
         if !issue.labels.iter().any(|label| label.name.eq_ignore_ascii_case(trigger)) {
             return Ok(Some(No("label_removed")));
         }
+        let origin = self.origin(delivery, order, &issue.body.unwrap_or_default()).await?;
+        let mode = self.shared.settings.auto_build;
+        if !matches!(origin, Origin::People) && mode == AutoBuild::Off {
+            return Ok(Some(No("auto_build_off")));
+        }
         let Some(sender) = &payload.sender else { return Ok(Some(No("no_sender"))) };
+        // An App is no collaborator: what it made and labelled is known by forge's record.
+        if origin.is_by(sender) {
+            tracing::info!(event = "own_label", auto_build = mode.as_str());
+            return Ok(None);
+        }
         let permission = github.collaborator_permission(&order.repository, sender).await?;
         if !permission.is_some_and(|permission| permission.can_write()) {
             return Ok(Some(No("no_write_access")));
         }
         Ok(None)
+    }
+
+    /// Where the issue comes from. One that looks like forge's is waited for, as long as forge may be
+    /// late; from then on nobody vouches for it.
+    async fn origin(
+        &self,
+        delivery: &Delivery,
+        order: &Order,
+        body: &str,
+    ) -> Result<Origin, Pause> {
+        let origin = Origin::of(&self.shared, &order.repository, order.issue, body).await?;
+        if let Origin::Unwritten = origin {
+            let age = ((self.shared.now)() - delivery.published).to_std().unwrap_or_default();
+            if age < self.shared.settings.origin_wait {
+                let why = "forge has not written down where the issue comes from";
+                return Err(Pause::Away { after: ORIGIN_LOOK, why: why.to_owned() });
+            }
+        }
+        Ok(origin)
     }
 
     async fn open_pull_request(&self, order: &Order) -> Result<Option<u64>, Pause> {

@@ -22,6 +22,7 @@ use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::workplace::refused;
 use self::{
     journal::{End, JobJournal},
     proposal::Material,
@@ -29,6 +30,7 @@ use self::{
 };
 use crate::{
     agent::protocol::{AgentEnd, NotAccepted, Report, Task},
+    alert::{self, Origin, Told},
     claim,
     order::{FollowUp, Order, is_pull_for},
     outcome::{self, Ending},
@@ -216,6 +218,7 @@ async fn work(
             attributes: [
                 ("base".to_owned(), base.sha.clone()),
                 ("branch".to_owned(), base.branch.clone()),
+                ("restricted".to_owned(), base.restricted.to_string()),
             ]
             .into(),
             ..Event::default()
@@ -250,7 +253,7 @@ async fn base(
             branch: follow_up.branch.clone(),
             sha: follow_up.head.to_string(),
             findings: follow_up.findings.clone(),
-            ..task_of_opener(shared, order, follow_up).await?
+            ..task_of_opener(shared, order, follow_up, stop).await?
         },
     };
     let base = BaseChosen { salt: (shared.salt)().to_vec().into(), ..base };
@@ -264,11 +267,23 @@ async fn task_of_opener(
     shared: &Shared,
     order: &Order,
     follow_up: &FollowUp,
+    stop: &CancellationToken,
 ) -> Result<BaseChosen, Stop> {
     let opener = Order { attempt: follow_up.opener, follow_up: None, ..order.clone() };
     let known = JobJournal::open(shared, &opener).await?.base();
     let known = known.ok_or_else(|| gone("task's journal"))?;
-    Ok(BaseChosen { title: known.title, body: known.body, ..BaseChosen::default() })
+    let told = alert::retell(shared, order, &known).await?;
+    told.allows_a_build()?;
+    let BaseChosen { title, body, restricted, .. } = known;
+    let task = BaseChosen { title, body, restricted, ..BaseChosen::default() };
+    if matches!(told, Told::Issue) {
+        return Ok(task);
+    }
+    let (branch, sha) = (follow_up.branch.clone(), follow_up.head.to_string());
+    let tree = workplace::check_out(shared, order, &Want::Commit { branch, sha }, "", stop).await?;
+    let task = alert::tell(&shared.github(order), order, &told, &tree, task).await;
+    let _ = tree.close().await;
+    task
 }
 
 /// The issue, the target branch's newest commit, and who else works on the issue.
@@ -283,6 +298,10 @@ async fn newest(
     let issue =
         github.get_issue(&order.repository, order.issue.get()).await.map_err(Pause::from)?;
     let issue = issue.ok_or_else(|| gone("issue"))?;
+    let said = issue.body.unwrap_or_default();
+    let origin = Origin::of(shared, &order.repository, order.issue, &said).await?;
+    let told = origin.told(shared.settings.auto_build);
+    told.allows_a_build()?;
     let pulls = github.list_pulls(&order.repository, None, "open").await.map_err(Pause::from)?;
     let mentioned_by = pulls
         .iter()
@@ -296,16 +315,17 @@ async fn newest(
     let branch = shared.settings.target_branch.clone().unwrap_or(repository.default_branch);
     let checkout =
         workplace::check_out(shared, order, &Want::Branch(branch.clone()), "", stop).await?;
-    let sha = checkout.base().to_owned();
-    let _ = checkout.close().await;
-    Ok(BaseChosen {
+    let task = BaseChosen {
         branch,
-        sha,
+        sha: checkout.base().to_owned(),
         title: issue.title,
-        body: issue.body.unwrap_or_default(),
+        body: said,
         mentioned_by,
         ..BaseChosen::default()
-    })
+    };
+    let task = alert::tell(github, order, &told, &checkout, task).await;
+    let _ = checkout.close().await;
+    task
 }
 
 fn gone(what: &str) -> Stop {
@@ -332,6 +352,7 @@ async fn attempt(
         issue: order.issue.get(),
         title: base.title.clone(),
         body: base.body.clone(),
+        restricted: base.restricted,
         nonce: nonce(order, &base.salt),
         follow_up: order.follow_up.as_ref().map(|follow_up| NotAccepted {
             number: follow_up.number,

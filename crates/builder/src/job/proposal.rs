@@ -96,6 +96,7 @@ pub(crate) fn effect(material: &Material<'_>, changes: ChangeSet) -> Effect {
             issue,
             label: booty_events::label::OPENED.to_owned(),
             comment: said,
+            more_labels: Vec::new(),
         }),
         promote: material.promote,
     };

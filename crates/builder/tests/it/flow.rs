@@ -335,7 +335,12 @@ async fn a_worker_that_was_overtaken_says_nothing_more() {
     world.events.wait("the first round", |event| event.name == "round_started").await;
 
     // Another worker has the job, and ends it while this one waits for its model.
-    let outcome = IssueOutcome { issue, label: "booty:gave-up".into(), comment: "other".into() };
+    let outcome = IssueOutcome {
+        issue,
+        label: "booty:gave-up".into(),
+        comment: "other".into(),
+        ..IssueOutcome::default()
+    };
     let effect = Effect {
         id: EffectId::new(job.as_str(), "outcome").to_string(),
         cause: job.to_string(),

@@ -1,6 +1,7 @@
 //! The builder against a real broker, a simulated GitHub, real checkouts and real sandboxes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod alerts;
 mod crash;
 mod decide;
 mod ends;

@@ -28,7 +28,7 @@ scenarios:
           - { tool: finish, with: { summary: "It adds." } }
 "#;
 
-async fn start_forge(world: &World) -> CancellationToken {
+pub(crate) async fn start_forge(world: &World) -> CancellationToken {
     let token = world.sim.create_token("booty", Scope::Write).unwrap();
     let credentials = Credentials::Token(token.as_str().into());
     let settings = Settings {

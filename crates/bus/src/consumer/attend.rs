@@ -38,7 +38,12 @@ enum Ending {
 
 impl<H: Handler> Worker<H> {
     /// The permit is held until the message is settled.
-    pub(super) async fn attend(&self, message: jetstream::Message, _permit: OwnedSemaphorePermit) {
+    pub(super) async fn attend(
+        &self,
+        message: jetstream::Message,
+        _permit: OwnedSemaphorePermit,
+        arriving: Option<Box<dyn Send>>,
+    ) {
         let (Ok(info), Some(reply)) = (message.info(), message.reply.clone()) else {
             warn!(subject = %message.subject, "came without JetStream's reply subject; left");
             return;
@@ -91,7 +96,7 @@ impl<H: Handler> Worker<H> {
             &self.settings.durable,
             template(&self.settings.filters, &delivery.subject),
         );
-        let attended = self.attend_leased(&delivery, &mut lease, &answer, &span);
+        let attended = self.attend_leased(&delivery, &mut lease, &answer, &span, arriving);
         attended.instrument(span.clone()).await;
     }
 
@@ -101,23 +106,29 @@ impl<H: Handler> Worker<H> {
         lease: &mut Lease,
         answer: &Answer,
         span: &Span,
+        arriving: Option<Box<dyn Send>>,
     ) {
         match lease.record.work.as_ref().map(|work| work.state.clone()) {
             // What is done is never acquired.
             Some(WorkState::Done) => self.answer(answer, AckKind::Ack).await,
             Some(WorkState::GivingUp(before)) => {
+                drop(arriving);
                 self.give_up(delivery, lease, answer, before).await;
             }
             Some(WorkState::Open) | None if lease.failures() >= self.settings.max_failures => {
+                drop(arriving);
                 let why = lease.record.last_error.clone().unwrap_or_default();
                 self.give_up(delivery, lease, answer, failed_too_often(why)).await;
             }
             Some(WorkState::Open) | None => {
                 let (handler, given) = (Arc::clone(&self.handler), Arc::clone(delivery));
                 // A task of its own, so that a panic ends there.
-                let run = tokio::spawn(
-                    async move { handler.handle(&given).await }.instrument(span.clone()),
-                );
+                let handled = async move {
+                    let verdict = handler.handle(&given).await;
+                    drop(arriving);
+                    verdict
+                };
+                let run = tokio::spawn(handled.instrument(span.clone()));
                 match self.keep(delivery, lease, answer, run).await {
                     Some(ending) => {
                         let verdict = self.judge(delivery, ending);

@@ -99,7 +99,9 @@ impl<H: Handler> Worker<H> {
             // The server sends no more than was asked for.
             let Some(permit) = free.pop() else { return Ok(()) };
             let worker = Arc::clone(self);
-            self.tasks.spawn(async move { worker.attend(message, permit).await });
+            let delivered = message.info().map_or(0, |info| info.consumer_sequence);
+            let arriving = self.handler.arriving(delivered);
+            self.tasks.spawn(async move { worker.attend(message, permit, arriving).await });
         }
     }
 }

@@ -17,6 +17,14 @@ pub trait Handler: Send + Sync + 'static {
     /// rest. A panic counts as a failure.
     async fn handle(&self, delivery: &Delivery) -> Verdict;
 
+    /// A message has been pulled and is on its way to [`Handler::handle`]; its lease comes first, and that
+    /// takes a while. `delivered` counts the durable's deliveries, as [`crate::Delivered::delivered`] does.
+    /// What is returned is dropped once the message has been handled, or is not to be.
+    fn arriving(&self, delivered: u64) -> Option<Box<dyn Send>> {
+        let _ = delivered;
+        None
+    }
+
     /// The loop gives up after too many failures, and the message is in the spool: say the outcome
     /// outside. Called until it succeeds (over more than an hour, at growing intervals, and a few times
     /// only when the worker dies of it); not after [`Verdict::Reject`], where the handler itself knew

@@ -66,7 +66,7 @@ pub(super) fn attributes(effect: &Effect) -> BTreeMap<String, String> {
             put("body", write.body.clone());
             put("draft", write.draft.to_string());
             put("labels", write.labels.join(", "));
-            if let Some(IssueOutcome { issue, label, comment }) = &write.outcome {
+            if let Some(IssueOutcome { issue, label, comment, .. }) = &write.outcome {
                 put("outcome_issue", issue.to_string());
                 put("outcome_label", label.clone());
                 put("outcome_comment", comment.clone());
@@ -74,6 +74,7 @@ pub(super) fn attributes(effect: &Effect) -> BTreeMap<String, String> {
         }
         Some(Write::IssueOutcome(write)) => {
             put("label", write.label.clone());
+            put("more_labels", write.more_labels.join(", "));
             put("comment", write.comment.clone());
         }
         Some(Write::Comment(write)) => put("comment", write.body.clone()),

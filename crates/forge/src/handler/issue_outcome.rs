@@ -16,7 +16,12 @@ pub(super) async fn say(work: &mut Work<'_>, write: &IssueOutcome, text: &str) -
         let why = format!("{:?} is not one of Booty's outcome labels", write.label);
         return Err(Stop::failed("invalid", why));
     }
-    let wanted = std::slice::from_ref(&write.label);
-    labels::set(work, write.issue, wanted, labels::is_outcome).await?;
+    if let Some(own) = write.more_labels.iter().find(|label| labels::is_own(label)) {
+        let why = format!("{own:?} is one of Booty's own labels, and no further one");
+        return Err(Stop::failed("invalid", why));
+    }
+    let mut wanted = vec![write.label.clone()];
+    wanted.extend(write.more_labels.iter().cloned());
+    labels::set(work, write.issue, &wanted, labels::is_outcome).await?;
     post(work, write.issue, text).await.map(drop)
 }

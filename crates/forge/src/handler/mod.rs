@@ -4,6 +4,7 @@ mod check_run;
 mod comment;
 mod create_issue;
 mod dry_run;
+mod issue_counter;
 mod issue_outcome;
 mod label_state;
 mod mark_ready;
@@ -27,13 +28,17 @@ use crate::{
     lanes::Queue,
     once,
     outcome::Stop,
-    record::{self, Record},
+    paces::{self, Paces},
+    record::{self, Record, RecordError},
     work::{Work, event_about},
     writer::{Gate, Role},
 };
 
 /// The message that an effect failed on: the same one again fails again, another one is a new try.
 const FAILED_ON: &str = "failed_on";
+
+/// The attribute of a `failed` event that names the message's entry in the spool.
+const SPOOL_ORIGIN: &str = "spool_origin";
 
 /// The longest text in an event, in bytes. An effect may be as large as the broker takes, and what is
 /// said of it must still fit.
@@ -42,6 +47,7 @@ const LONGEST_TEXT: usize = 64 * 1024;
 /// Handles one queue's effects.
 pub(crate) struct Effects {
     pub(crate) core: Arc<Core>,
+    pub(crate) paces: Arc<Paces>,
     pub(crate) queue: Queue,
     pub(crate) role: Role,
     pub(crate) account: Arc<Account>,
@@ -69,6 +75,10 @@ impl Handler for Effects {
             Ok(End::Ignored(reason)) => Verdict::Ignore { reason: reason.to_owned() },
             Err(stop) => stop.into_verdict(),
         }
+    }
+
+    fn arriving(&self, delivered: u64) -> Option<Box<dyn Send>> {
+        Some(Box::new(self.core.turns.arrived(self.queue, delivered)))
     }
 
     async fn given_up(&self, delivery: &Delivery, why: &str) -> Result<(), String> {
@@ -148,7 +158,8 @@ impl Effects {
             core: &self.core,
             github: &github,
             gate: Gate {
-                pace: &self.core.pace,
+                paces: &self.paces,
+                pace_account: paces::account(self.account.app.is_some(), &repo),
                 patience: settings.patience,
                 http_timeout: settings.http_timeout,
                 resend_delays: &settings.resend_delays,
@@ -209,15 +220,17 @@ impl Effects {
             return Err(Stop::later(pause, "applied; looks once more for a second one"));
         }
         if work.record.state.number != 0 {
-            let number = work.record.state.number;
-            let mut object = self.core.records.of_object(&work.repo, number).await?;
-            if !object.exists() {
-                let state = &work.record.state;
-                object.state.effect_id.clone_from(&state.effect_id);
-                object.state.traceparent.clone_from(&state.traceparent);
-                object.state.url.clone_from(&state.url);
-                (object.state.number, object.state.status) = (number, EffectStatus::Applied.into());
-                self.core.records.save(&mut object).await?;
+            let state = &work.record.state;
+            let mut object = self.core.records.new_object(&work.repo, state.number);
+            object.state.effect_id.clone_from(&state.effect_id);
+            object.state.traceparent.clone_from(&state.traceparent);
+            object.state.url.clone_from(&state.url);
+            object.state.number = state.number;
+            object.state.status = EffectStatus::Applied.into();
+            match self.core.records.save(&mut object).await {
+                // It is known already, by what made it.
+                Ok(()) | Err(RecordError::Taken { .. }) => {}
+                Err(error) => return Err(error.into()),
             }
         }
         work.record.state.status = EffectStatus::Applied.into();
@@ -229,7 +242,7 @@ impl Effects {
         let mut event = event_about(effect);
         event.number = record.state.number;
         event.url.clone_from(&record.state.url);
-        for step in ["branch", "commit", "check_run", "status"] {
+        for step in ["branch", "commit", "check_run", "status", issue_counter::REOPENED] {
             if let Some(value) = record.step(step) {
                 event.attributes.insert(step.to_owned(), value.to_owned());
             }
@@ -311,6 +324,8 @@ impl Effects {
         let mut event = event_about(effect);
         event.reason = reason.to_owned();
         event.detail = why.to_owned();
+        // The spool's subject ends with it, and a replay's begins with it.
+        event.attributes.insert(SPOOL_ORIGIN.to_owned(), origin(delivery));
         if let Some(record) = &record {
             event.number = record.state.number;
             event.url.clone_from(&record.state.url);
@@ -408,7 +423,7 @@ async fn dispatch(work: &mut Work<'_>) -> Result<Applied, Stop> {
         Some(Write::UpdatePullRequest(write)) => {
             return update_pull_request::apply(work, write).await;
         }
-        Some(Write::IssueCounter(_)) => return Err(Stop::failed("invalid", "not written yet")),
+        Some(Write::IssueCounter(write)) => return issue_counter::apply(work, write).await,
         None => return Err(Stop::failed("invalid", "there is nothing to write")),
     }
     Ok(Applied::Now)

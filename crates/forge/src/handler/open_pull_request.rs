@@ -37,7 +37,7 @@ pub(super) async fn apply(work: &mut Work<'_>, write: &OpenPullRequest) -> Resul
     if work.record.step(NO_DRAFTS).is_some() {
         wanted.push(labels::DRAFT.to_owned());
     }
-    labels::add(work, made.id, &wanted).await?;
+    labels::add(work, made.id, &wanted, &[]).await?;
     match &write.outcome {
         Some(outcome) => {
             let number = made.id.to_string();

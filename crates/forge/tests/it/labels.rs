@@ -1,6 +1,6 @@
 //! Labels of others stay, whatever the timing.
 
-use booty_events::v1::effect::Write;
+use booty_events::v1::{IssueOutcome, effect::Write};
 use booty_sim::{Rule, Trouble};
 
 use crate::world::{REPO, World};
@@ -36,4 +36,26 @@ async fn only_outcome_labels_are_outcomes() {
     world.ask(&effect).await;
     assert_eq!(world.event("failed", &effect).await.reason, "invalid");
     assert!(world.snapshot().writes.is_empty());
+}
+
+#[tokio::test]
+async fn an_outcome_brings_other_labels_but_none_of_booty_s_own() {
+    let world = World::start().await;
+    world.sim.add_label(REPO, world.issue, "bug", "ann").unwrap();
+    let _forge = world.forge().await;
+    let outcome = |more: &str| IssueOutcome {
+        more_labels: vec![more.to_owned()],
+        ..world.outcome(world.issue, "booty:needs-human", "because")
+    };
+    let write = Write::IssueOutcome(outcome("booty:opened"));
+    let refused = world.effect("1-d", "outcome", write);
+    world.ask(&refused).await;
+    assert_eq!(world.event("failed", &refused).await.reason, "invalid");
+    let effect = world.effect("1-e", "outcome", Write::IssueOutcome(outcome("triage")));
+    world.ask(&effect).await;
+    world.applied(&effect).await;
+    let mut labels =
+        world.snapshot().repo(REPO).unwrap().issue(world.issue).unwrap().labels.clone();
+    labels.sort();
+    assert_eq!(labels, ["booty:needs-human", "bug", "triage"]);
 }

@@ -4,14 +4,19 @@
 
 mod apps;
 mod branches;
+mod bursts;
 mod checks;
+mod counters;
 mod effects;
 mod faults;
 mod fences;
+mod issues;
 mod labels;
 mod lost_answers;
+mod outages;
 mod paces;
 mod ready;
+mod receiver;
 mod restarts;
 mod statuses;
 mod updates;

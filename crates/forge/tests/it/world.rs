@@ -1,27 +1,27 @@
 //! A broker, a GitHub, a repository with an issue, and as many forges as a test wants.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use booty_bus::{Bus, BusSettings, local::LocalServer};
+use booty_bus::{Bus, BusSettings, Outgoing, local::LocalServer};
 use booty_events::{
-    EffectId, Lane, Message, Service, stream,
+    EffectId, Lane, Message, Service, bucket, header, stream,
     v1::{
-        CheckRun, CheckStatus, Comment, Effect, Event, FileChange, FileMode, IssueOutcome,
-        OpenPullRequest, effect::Write,
+        AlertFacts, AlertOrigin, CheckRun, CheckStatus, Comment, CreateIssue, Effect, Event,
+        FileChange, FileMode, IssueOutcome, LabelLook, OpenPullRequest, effect::Write,
     },
 };
 use booty_forge::{App, Credentials, Error, Settings, Status, marker::Markers};
 use booty_github::{
-    AppKey, AppTokens, Client, ClientSettings, Endpoint, StaticToken, object::Sha,
+    AppKey, AppTokens, Client, ClientSettings, Endpoint, PointLimit, StaticToken, object::Sha,
     pace::PaceSettings,
 };
 use booty_service::Outbox;
 use booty_sim::{
-    CheckRunView, Clock, NewApp, Paces, Permission, Scope, Sim, SimSettings, Snapshot,
+    CheckRunView, Clock, IssueView, NewApp, Paces, Permission, Scope, Sim, SimSettings, Snapshot,
 };
 use chrono::Utc;
 use futures_util::StreamExt;
@@ -32,6 +32,7 @@ pub const REPO: &str = "octo/hello";
 pub const BOT: &str = "booty-bot";
 pub const APP: &str = "booty-app";
 pub const CHECK: &str = "booty/verifier";
+pub const TRIGGER: &str = "agent:builder";
 const PERMISSIONS: [(&str, &str); 5] = [
     ("checks", "write"),
     ("contents", "write"),
@@ -53,9 +54,17 @@ pub struct World {
     pub base_sha: String,
     pub issue: u64,
     events: watch::Receiver<u64>,
-    seen: Arc<Mutex<Vec<(String, Event)>>>,
+    seen: Arc<Mutex<Seen>>,
     _collector: JoinHandle<()>,
     _dir: tempfile::TempDir,
+}
+
+/// What forge said, in order.
+#[derive(Default)]
+struct Seen {
+    events: Vec<(String, Event)>,
+    /// The effects that an event of a name was about.
+    effects: BTreeMap<String, BTreeSet<String>>,
 }
 
 pub fn ms(millis: u64) -> Duration {
@@ -117,7 +126,7 @@ impl World {
         let issue = sim.open_issue(REPO, "ann", "It is broken", "Please mend it.").unwrap();
         let base_sha = sim.snapshot().unwrap().repo(REPO).unwrap().refs["refs/heads/main"].clone();
 
-        let seen = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::new(Mutex::new(Seen::default()));
         let (count, events) = watch::channel(0);
         let mut messages = bus.client().subscribe("booty.event.forge.>").await.unwrap();
         bus.client().flush().await.unwrap();
@@ -125,7 +134,11 @@ impl World {
         let collector = tokio::spawn(async move {
             while let Some(message) = messages.next().await {
                 let event = Event::decode(message.payload).unwrap();
-                record.lock().unwrap().push((event.name.clone(), event));
+                let mut seen = record.lock().unwrap();
+                let effects = seen.effects.entry(event.name.clone()).or_default();
+                effects.insert(event.effect_id.clone());
+                seen.events.push((event.name.clone(), event));
+                drop(seen);
                 count.send_modify(|n| *n += 1);
             }
         });
@@ -164,6 +177,7 @@ impl World {
             http_timeout: ms(900),
             lease: ms(3000),
             pace: PaceSettings { spacing: Duration::ZERO, burst: 0, content: Vec::new() },
+            points: PointLimit { points: u32::MAX, window: ms(60_000) },
             patience: ms(500),
             holder: "forge-1".to_owned(),
             shutdown_grace: ms(2000),
@@ -268,7 +282,72 @@ impl World {
     }
 
     pub fn outcome(&self, issue: u64, label: &str, comment: &str) -> IssueOutcome {
-        IssueOutcome { issue, label: label.to_owned(), comment: comment.to_owned() }
+        IssueOutcome {
+            issue,
+            label: label.to_owned(),
+            comment: comment.to_owned(),
+            ..IssueOutcome::default()
+        }
+    }
+
+    /// An issue as an alert asks for it.
+    pub fn alert_issue(&self, cause: &str) -> Effect {
+        let origin = AlertOrigin {
+            fingerprint: "f".repeat(32),
+            effect_id: "what is asked for is not believed".to_owned(),
+            author: "mallory".to_owned(),
+            facts: Some(AlertFacts {
+                exception_type: "ValueError".to_owned(),
+                ..AlertFacts::default()
+            }),
+        };
+        let look = LabelLook {
+            name: TRIGGER.to_owned(),
+            colour: "0366d6".to_owned(),
+            description: "Created by Booty Observability".to_owned(),
+        };
+        let write = CreateIssue {
+            title: format!("[error] ValueError of {cause}"),
+            body: "It broke.".to_owned(),
+            labels: vec![TRIGGER.to_owned(), "sentry".to_owned()],
+            label_looks: vec![look],
+            origin: Some(origin),
+        };
+        self.effect(cause, "issue#1", Write::CreateIssue(write))
+    }
+
+    /// What is written down about where an issue comes from.
+    pub async fn origin(&self, issue: u64) -> Option<AlertOrigin> {
+        let key = bucket::origin_key(&REPO.parse().unwrap(), issue);
+        let entry = self.bus.bucket(&bucket::ORIGINS).get(&key).await.unwrap();
+        entry.map(|entry| AlertOrigin::decode(entry.value).unwrap())
+    }
+
+    /// The issues that were made for a cause.
+    pub fn issues_of(&self, cause: &str) -> Vec<IssueView> {
+        let title = format!("[error] ValueError of {cause}");
+        let issues = self.snapshot().repo(REPO).unwrap().issues.clone();
+        issues.into_iter().filter(|issue| issue.title == title).collect()
+    }
+
+    /// Publishes what is in the spool about an effect's message once more, as the entry says.
+    pub async fn replay(&self, origin: &str) {
+        let filter = format!("booty.spool.forge.*.{origin}");
+        let look = async {
+            loop {
+                let found = self.bus.last_message(stream::SPOOL.name, &filter).await.unwrap();
+                if let Some(entry) = found {
+                    return entry;
+                }
+                tokio::time::sleep(ms(10)).await;
+            }
+        };
+        let entry = tokio::time::timeout(PATIENCE, look).await.expect("it is in the spool");
+        let subject = entry.headers.get(header::SPOOL_REPLAY_SUBJECT).unwrap().to_owned();
+        let mut headers = entry.headers.without_broker_headers();
+        headers.insert(header::REPLAY_OF, entry.sequence.to_string());
+        let payload = entry.payload;
+        self.bus.publish(Outgoing { subject, headers, payload }).await.unwrap();
     }
 
     pub fn comment(&self, cause: &str, body: &str) -> Effect {
@@ -286,10 +365,20 @@ impl World {
 
     /// Waits for an event about an effect.
     pub async fn event(&self, name: &str, effect: &Effect) -> Event {
+        self.event_of(&[name], effect).await
+    }
+
+    /// Waits until an effect is applied or failed.
+    pub async fn ended(&self, effect: &Effect) -> Event {
+        self.event_of(&["applied", "failed"], effect).await
+    }
+
+    async fn event_of(&self, names: &[&str], effect: &Effect) -> Event {
         let mut events = self.events.clone();
         let find = || {
             let seen = self.seen.lock().unwrap();
-            seen.iter().find(|(n, e)| n == name && e.effect_id == effect.id).map(|(_, e)| e.clone())
+            let mut found = seen.events.iter().filter(|(_, e)| e.effect_id == effect.id);
+            found.find(|(n, _)| names.contains(&n.as_str())).map(|(_, e)| e.clone())
         };
         let wait = async {
             loop {
@@ -302,7 +391,7 @@ impl World {
         };
         tokio::time::timeout(PATIENCE, wait)
             .await
-            .unwrap_or_else(|_| panic!("no {name} of {}, only {}", effect.id, self.told()))
+            .unwrap_or_else(|_| panic!("no {names:?} of {}, only {}", effect.id, self.told()))
     }
 
     /// All events, a line each.
@@ -310,7 +399,7 @@ impl World {
         let line = |(name, e): &(String, Event)| {
             format!("\n{name} {} {} {}", e.effect_id, e.reason, e.detail)
         };
-        self.seen.lock().unwrap().iter().map(line).collect()
+        self.seen.lock().unwrap().events.iter().map(line).collect()
     }
 
     pub async fn applied(&self, effect: &Effect) -> Event {
@@ -318,7 +407,33 @@ impl World {
     }
 
     pub fn count_events(&self, name: &str) -> usize {
-        self.seen.lock().unwrap().iter().filter(|(n, _)| n == name).count()
+        self.seen.lock().unwrap().events.iter().filter(|(n, _)| n == name).count()
+    }
+
+    /// How many effects an event of this name was about: one may be said twice, over a restart.
+    pub fn count_effects(&self, name: &str) -> usize {
+        self.seen.lock().unwrap().effects.get(name).map_or(0, BTreeSet::len)
+    }
+
+    /// Waits until an event of this name was about so many effects, as long as any come at all.
+    pub async fn count_reaches(&self, name: &str, count: usize) {
+        let mut events = self.events.clone();
+        loop {
+            events.mark_unchanged();
+            let found = self.count_effects(name);
+            if found >= count {
+                return;
+            }
+            let more = tokio::time::timeout(PATIENCE, events.changed()).await;
+            more.unwrap_or_else(|_| panic!("no more than {found} of {count} {name}")).unwrap();
+        }
+    }
+
+    /// How many events of a name came before the one about this effect.
+    pub fn position(&self, name: &str, effect: &Effect) -> usize {
+        let seen = self.seen.lock().unwrap();
+        let mut named = seen.events.iter().filter(|(n, _)| n == name);
+        named.position(|(_, event)| event.effect_id == effect.id).unwrap()
     }
 
     pub fn snapshot(&self) -> Snapshot {

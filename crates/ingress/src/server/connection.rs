@@ -1,6 +1,6 @@
 //! One connection, from accept to close.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
 
 use http::Request;
 use hyper::{body::Incoming, service::service_fn};
@@ -70,9 +70,24 @@ pub(super) async fn serve<H: Handle>(
 
     let mut until = Instant::now() + limits.head;
     let mut stopping = false;
+    let mut is_told = false;
     loop {
+        // Told to end, hyper closes a connection of which it has no whole head, whatever lies unread
+        // in the socket: it is told once that can't be a delivery.
+        let served = poll_fn(|cx| {
+            loop {
+                if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+                    return Poll::Ready(ended);
+                }
+                if !stopping || is_told || !wire.may_be_ended(Instant::now()) {
+                    return Poll::Pending;
+                }
+                is_told = true;
+                connection.as_mut().graceful_shutdown();
+            }
+        });
         tokio::select! {
-            ended = connection.as_mut() => {
+            ended = served => {
                 if let Err(error) = ended {
                     // The peer's doing, and too frequent under attack for anything louder.
                     tracing::debug!(event = "connection_ended", %error);
@@ -89,12 +104,12 @@ pub(super) async fn serve<H: Handle>(
             },
             () = shutdown.cancelled(), if !stopping => {
                 stopping = true;
-                connection.as_mut().graceful_shutdown();
+                until = until.min(wire.fresh_until());
             }
             () = seat.evicted.cancelled() => return,
         }
     }
-    if !stopping {
+    if !stopping || wire.has_unread() {
         wire.linger(LINGER_IDLE, LINGER_TOTAL, LINGER_BYTES).await;
     }
 }

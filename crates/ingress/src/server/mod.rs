@@ -63,7 +63,8 @@ impl Server {
         self.listener.local_addr()
     }
 
-    /// Accepts until `shutdown`, then lets requests in hand end, for at most `grace`.
+    /// Accepts until `shutdown`, then lets requests in hand end, for at most `grace`. A delivery whose
+    /// connection was made before the end is in hand: nobody sends it again when it is reset.
     pub(crate) async fn serve<H: Handle>(
         self,
         handler: Arc<H>,
@@ -72,25 +73,27 @@ impl Server {
     ) {
         let open = Arc::new(Open::default());
         let tasks = TaskTracker::new();
-        loop {
-            let stream = tokio::select! {
-                accepted = self.listener.accept() => match accepted {
-                    Ok((stream, _)) => stream,
-                    Err(error) => {
-                        self.pause_accepting(&open, &error).await;
-                        continue;
-                    }
-                },
-                () = shutdown.cancelled() => break,
-            };
+        let take = |stream| {
             let Some(seat) = open.admit(stream, self.limits.max_connections) else {
                 self.metrics.connection_refused();
-                continue;
+                return;
             };
             self.metrics.connections(open.count());
             let handler = Arc::clone(&handler);
             let (limits, shutdown) = (self.limits, shutdown.clone());
             tasks.spawn(connection::serve(seat, handler, limits, shutdown));
+        };
+        loop {
+            tokio::select! {
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, _)) => take(stream),
+                    Err(error) => self.pause_accepting(&open, &error).await,
+                },
+                () = shutdown.cancelled() => break,
+            }
+        }
+        for stream in waiting(&self.listener) {
+            take(stream);
         }
         drop(self.listener);
         tasks.close();
@@ -118,6 +121,27 @@ impl Server {
         open.evict(EVICT_AT_ONCE, false);
         tokio::time::sleep(ACCEPT_PAUSE).await;
     }
+}
+
+/// The connections that the kernel has made and nobody has accepted: closing the listener resets
+/// them. One that is made between the last look and the close still is.
+fn waiting(listener: &TcpListener) -> impl Iterator<Item = TcpStream> {
+    use rustix::net::{SocketFlags, accept_with};
+    let next = move || {
+        // Asked of the kernel itself: the runtime may not have heard yet of those that wait.
+        let accepted = accept_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC);
+        match accepted.map_err(io::Error::from) {
+            Ok(socket) => Some(TcpStream::from_std(socket.into())),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+            Err(error) => Some(Err(error)),
+        }
+    };
+    // No more than its queue held when it ended; the rest came later.
+    std::iter::from_fn(next).take(BACKLOG as usize + 1).filter_map(|accepted| {
+        accepted
+            .inspect_err(|error| tracing::warn!(event = "accept_failed", %error, "at the end"))
+            .ok()
+    })
 }
 
 /// How many idle connections make room at once: looking for them costs a pass over all.

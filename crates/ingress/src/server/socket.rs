@@ -40,6 +40,10 @@ struct Seen {
     eof: bool,
 }
 
+/// How long a new connection may take to its first byte when the end comes: its peer has something to
+/// say, and a way of some 100 ms to say it.
+const FRESH: Duration = Duration::from_millis(500);
+
 /// Whether a connection may stay open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Patience {
@@ -97,6 +101,29 @@ impl Wire {
             None => (seen.idle_since + idle, Patience::IdleTimedOut),
         };
         if now < until { Patience::Until(until) } else { late }
+    }
+
+    /// Until when the peer of a new connection is waited for at the end.
+    pub(crate) fn fresh_until(&self) -> Instant {
+        let seen = self.seen();
+        if seen.served { seen.idle_since } else { seen.idle_since + FRESH }
+    }
+
+    /// Whether no delivery is lost when hyper takes no further request: the one in hand has its whole
+    /// head, or nothing of one has come.
+    pub(crate) fn may_be_ended(&self, now: Instant) -> bool {
+        if self.busy.load(Ordering::Relaxed) > 0 {
+            return true;
+        }
+        let has_begun = self.seen().head_since.is_some() || self.has_unread();
+        !has_begun && now >= self.fresh_until()
+    }
+
+    /// Whether the peer has sent something that nobody has read.
+    pub(crate) fn has_unread(&self) -> bool {
+        use rustix::net::{RecvFlags, recv};
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        recv(&self.stream, &mut [0_u8; 1], flags).is_ok_and(|(read, _)| read > 0)
     }
 
     /// Tells a peer that was too slow so, as well as that can be done around hyper.

@@ -91,7 +91,9 @@ async fn not_wanted(#[case] delivery: Delivery, #[case] reason: &str) {
     assert_eq!((fact.service.as_str(), fact.name.as_str()), ("ingress", "ignored"));
     assert!(world.inbox(&delivery).await.is_none());
     let (_, metrics) = world.admin("/metrics").await;
-    assert!(metrics.contains(&format!("booty_ingress_ignored_total{{reason=\"{reason}\"}} 1")));
+    assert!(metrics.contains(&format!(
+        "booty_ingress_ignored_total{{reason=\"{reason}\",source=\"github\"}} 1"
+    )));
     world.takes_good_ones().await;
 }
 

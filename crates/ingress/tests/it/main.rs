@@ -10,6 +10,8 @@ mod delivery;
 mod operations;
 mod outage;
 mod raw;
+mod sentry;
 mod spool_files;
+mod stopping;
 mod transport;
 mod world;

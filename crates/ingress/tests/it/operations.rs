@@ -1,14 +1,10 @@
 //! What an operator sees and does.
 
-use std::time::Duration;
-
 use tempfile::TempDir;
-use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 use crate::{
     child::Process,
     delivery::Delivery,
-    raw,
     world::{World, all_in_inbox, connect, eventually, own_broker, post, settings},
 };
 
@@ -104,36 +100,11 @@ async fn what_is_refused_is_counted_by_status_and_reason() {
     world.raw(b"GET /webhooks/github HTTP/1.1\r\nhost: x\r\n\r\n").await;
     let (_, metrics) = world.admin("/metrics").await;
     for line in [
-        "booty_ingress_accepted_total 1",
-        "booty_ingress_refused_total{reason=\"signature\",status=\"403\"} 1",
-        "booty_ingress_refused_total{reason=\"method\",status=\"405\"} 1",
+        "booty_ingress_accepted_total{source=\"github\"} 1",
+        "booty_ingress_refused_total{reason=\"signature\",source=\"github\",status=\"403\"} 1",
+        "booty_ingress_refused_total{reason=\"method\",source=\"github\",status=\"405\"} 1",
         "booty_ingress_answer_seconds_count 3",
     ] {
         assert!(metrics.contains(line), "{line} in {metrics}");
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_request_in_hand_is_answered_before_the_end() {
-    let mut world = World::start().await.ready().await;
-    let delivery = Delivery::good();
-    let mut in_hand = TcpStream::connect(world.address).await.unwrap();
-    let mut idle = TcpStream::connect(world.address).await.unwrap();
-    let (first, rest) = delivery.body.split_at(100);
-    let length = format!("content-length: {}\r\n", delivery.body.len());
-    in_hand.write_all(&delivery.head(&length)).await.unwrap();
-    in_hand.write_all(first).await.unwrap();
-    let address = world.address;
-    let bus = world.bus.clone();
-    let stopping = tokio::spawn(async move { world.stop().await });
-    eventually("it takes no new connections", || async {
-        TcpStream::connect(address).await.is_err()
-    })
-    .await;
-    in_hand.write_all(rest).await.unwrap();
-    assert_eq!(raw::status(&mut in_hand).await, 202);
-    tokio::time::timeout(Duration::from_secs(25), stopping).await.unwrap().unwrap();
-    assert_eq!(raw::status(&mut idle).await, 0, "idle connections are closed");
-    let subject = delivery.inbox_subject();
-    assert!(bus.last_message("BOOTY_INBOX", &subject).await.unwrap().is_some());
 }

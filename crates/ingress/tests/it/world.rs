@@ -168,9 +168,14 @@ impl World {
         (status, text)
     }
 
+    /// Asks it to stop, and lets it do nothing yet.
+    pub(crate) fn ask_to_stop(&self) {
+        self.shutdown.cancel();
+    }
+
     /// Shuts it down in order.
     pub(crate) async fn stop(&mut self) {
-        self.shutdown.cancel();
+        self.ask_to_stop();
         if let Some(running) = self.running.take() {
             running.await.unwrap();
         }

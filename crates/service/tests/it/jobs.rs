@@ -1,5 +1,5 @@
 use booty_bus::{Headers, Outgoing};
-use booty_events::{IssueNumber, JobId, header, subject, v1::JobState};
+use booty_events::{Fingerprint, IssueNumber, JobId, header, subject, v1::JobState};
 use booty_service::JobStore;
 use futures_util::StreamExt as _;
 
@@ -22,6 +22,25 @@ async fn a_job_is_queued_from_its_delivery_on_and_then_what_its_service_says() {
 
     store.update(&job, |job| job.set_state(JobState::Running)).await.unwrap();
     assert_eq!(store.find(&job).await.unwrap().unwrap().state(), JobState::Running);
+}
+
+#[tokio::test]
+async fn an_alerts_job_is_queued_from_its_delivery_on() {
+    let (_server, bus) = crate::broker().await;
+    let store = JobStore::new(&bus);
+    let delivery = "0123456789abcdef0123456789abcdef".parse().unwrap();
+    let job = JobId::for_alert(&Fingerprint::of("issue", &["1117540176"]), &delivery);
+    assert!(store.find(&job).await.unwrap().is_none());
+
+    let mut headers = Headers::default();
+    headers.insert(header::JOB_ID, job.as_str());
+    let subject = subject::inbox_sentry("event_alert", Some("triggered"), &delivery);
+    bus.publish(Outgoing { subject, headers, payload: "{}".into() }).await.unwrap();
+    let found = store.find(&job).await.unwrap().unwrap();
+    assert_eq!((found.state(), found.delivery_id), (JobState::Queued, delivery.to_string()));
+    // Another problem's fingerprint with the same delivery is no job.
+    let other = JobId::for_alert(&Fingerprint::of("issue", &["7"]), &delivery);
+    assert!(store.find(&other).await.unwrap().is_none());
 }
 
 #[tokio::test]

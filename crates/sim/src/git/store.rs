@@ -244,14 +244,28 @@ impl Store {
         self.repo().merge_base(one, two).ok().flatten().map(gix::Id::detach)
     }
 
-    /// A branch, a tag, a full reference or a sha, as a commit.
+    /// A branch, a tag, a full reference, a sha or the start of one, as a commit.
     pub(crate) fn resolve_commit(&self, name: &str) -> Option<ObjectId> {
         ["refs/heads/", "refs/tags/", "refs/", ""]
             .iter()
             .find_map(|prefix| self.reference(&format!("{prefix}{name}")))
             .or_else(|| self.has(name, Kind::Commit))
+            .or_else(|| self.has_one_that_starts(name))
+    }
+
+    /// The only object whose sha starts so, if it is a commit.
+    fn has_one_that_starts(&self, name: &str) -> Option<ObjectId> {
+        if !(SHORTEST_SHA..40).contains(&name.len()) {
+            return None;
+        }
+        let prefix = gix::hash::Prefix::from_hex(name).ok()?;
+        let found = self.repo().objects.lookup_prefix(prefix, None).ok()??.ok()?;
+        self.has(&found.to_string(), Kind::Commit)
     }
 }
+
+/// GitHub takes no fewer digits.
+const SHORTEST_SHA: usize = 7;
 
 /// Forty lower-case or upper-case hex digits.
 pub(crate) fn is_sha(text: &str) -> bool {

@@ -28,6 +28,11 @@ impl Caller {
         }
     }
 
+    /// Whether it acts for an App, and for no person.
+    pub(crate) fn is_app(&self) -> bool {
+        !matches!(self, Self::Person { .. })
+    }
+
     /// As a broken limit names it.
     pub(crate) fn in_limits(&self, world: &World) -> String {
         match self {

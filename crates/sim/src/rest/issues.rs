@@ -125,7 +125,9 @@ pub(super) fn comment(world: &mut World, call: &Call) -> Result<Answer, Refusal>
     let number = call.number("number")?;
     let body = call.required_text("body")?;
     let permission = call.permission;
-    if world.issue(&call.repo, number)?.locked && permission < Permission::Write {
+    // An App is nobody's collaborator, whatever it may write.
+    let may_talk = permission >= Permission::Write && !call.caller.is_app();
+    if world.issue(&call.repo, number)?.locked && !may_talk {
         return Err(Refusal::forbidden("Unable to create comment because issue is locked."));
     }
     let id = world.comment(&call.repo, number, &call.viewer, body)?;

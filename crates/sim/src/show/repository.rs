@@ -107,7 +107,7 @@ fn common(world: &World, repo: &Repo) -> Map<String, Value> {
         "stargazers_count": 0,
         "watchers_count": 0,
         "language": null,
-        "has_issues": true,
+        "has_issues": repo.has_issues,
         "has_projects": true,
         "has_downloads": true,
         "has_wiki": true,
@@ -115,7 +115,7 @@ fn common(world: &World, repo: &Repo) -> Map<String, Value> {
         "has_discussions": false,
         "forks_count": 0,
         "mirror_url": null,
-        "archived": false,
+        "archived": repo.archived,
         "disabled": false,
     });
     let more = json!({

@@ -346,6 +346,40 @@ impl World {
         Ok(())
     }
 
+    pub(crate) fn delete_issue(&mut self, repo: &str, number: u64) -> Result<(), Refusal> {
+        let found = self.repo_mut(repo)?;
+        found.issues.remove(&number).ok_or_else(Refusal::not_found)?;
+        found.comments.retain(|_, comment| comment.issue != number);
+        found.gone.insert(number, None);
+        Ok(())
+    }
+
+    /// Its comments and its author go along; its labels and its number do not.
+    pub(crate) fn transfer_issue(
+        &mut self,
+        repo: &str,
+        number: u64,
+        to: &str,
+    ) -> Result<u64, Refusal> {
+        let target = self.repo_mut(to)?;
+        let new_number = target.next_number;
+        target.next_number += 1;
+        let found = self.repo_mut(repo)?;
+        let mut issue = found.issues.remove(&number).ok_or_else(Refusal::not_found)?;
+        let ids: Vec<u64> = found.comments_of(number).map(|comment| comment.id).collect();
+        let comments: Vec<Comment> =
+            ids.iter().filter_map(|id| found.comments.remove(id)).collect();
+        found.gone.insert(number, Some((to.to_lowercase(), new_number)));
+        issue.number = new_number;
+        issue.labels.clear();
+        let target = self.repo_mut(to)?;
+        target.issues.insert(new_number, issue);
+        for comment in comments {
+            target.comments.insert(comment.id, Comment { issue: new_number, ..comment });
+        }
+        Ok(new_number)
+    }
+
     pub(crate) fn set_locked(
         &mut self,
         repo: &str,

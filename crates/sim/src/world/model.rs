@@ -87,6 +87,12 @@ pub(crate) struct Repo {
     pub(crate) default_branch: String,
     /// Branches that take no direct update.
     pub(crate) protected: BTreeSet<String>,
+    /// Whether it takes no writes any more.
+    pub(crate) archived: bool,
+    /// Whether it has issues; pull requests it has always.
+    pub(crate) has_issues: bool,
+    /// Issues that are here no more, and the repository and number where they are now, if anywhere.
+    pub(crate) gone: BTreeMap<u64, Option<(String, u64)>>,
     /// Whether draft pull requests exist here (they don't on some plans).
     pub(crate) drafts: bool,
     /// By login in lower case.

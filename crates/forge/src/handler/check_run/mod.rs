@@ -18,7 +18,7 @@ use booty_events::{
 use booty_policy::markdown::head_and_tail;
 
 use super::Applied;
-use crate::{once, outcome::Stop, record::Record, work::Work};
+use crate::{once, outcome::Stop, work::Work};
 
 /// The step under which a run's id and address are known.
 pub(super) const RUN: &str = "check_run";
@@ -42,7 +42,7 @@ pub(super) async fn apply(work: &mut Work<'_>, write: &CheckRun) -> Result<Appli
         // Taken up: older ones are skipped from now on, also those that were begun.
         target.state.effect_id = work.id.to_string();
         target.state.version = write.version;
-        forget_failures(&mut target);
+        once::forget_failures(&mut target);
         work.core.records.save(&mut target).await?;
     }
     let effect = mem::replace(&mut work.record, target);
@@ -62,7 +62,7 @@ pub(super) async fn apply(work: &mut Work<'_>, write: &CheckRun) -> Result<Appli
         Err(stop) => {
             if matches!(stop, Stop::Failed { .. }) {
                 // The next version, or an operator's replay, has tries of its own.
-                forget_failures(&mut target);
+                once::forget_failures(&mut target);
                 work.core.records.save(&mut target).await?;
             }
             Err(stop)
@@ -75,10 +75,6 @@ struct Said {
     step: &'static str,
     id: u64,
     url: String,
-}
-
-fn forget_failures(target: &mut Record) {
-    (target.state.attempts, target.state.sends) = (0, 0);
 }
 
 fn check(write: &CheckRun) -> Result<CommitSha, Stop> {

@@ -1,19 +1,12 @@
-//! The disk spool: where deliveries are kept while the broker does not take them.
+//! A folder of files: for many messages, while the broker does not take them.
 //!
-//! A folder of JSONL files that a person can read. One process at a time owns it. What
-//! [`Spool::append`] confirmed is on disk; [`drain`] hands it to the broker in the order in which it
-//! came, and a file is deleted when the broker has confirmed every line of it. A process that dies
+//! One process at a time owns it. What [`Spool::append`] confirmed is on disk; [`crate::Drain`] hands
+//! it to the broker in the order in which it came, and a file is deleted when the broker has confirmed every line of it. A process that dies
 //! in between hands some lines over twice, which the broker knows by their subject.
-
-pub(crate) mod drain;
-mod line;
-mod segment;
-mod writer;
 
 use std::{
     collections::{HashSet, VecDeque},
-    fs::{self, File, TryLockError},
-    io,
+    fs,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
@@ -21,46 +14,52 @@ use std::{
 
 use tokio::sync::{Notify, mpsc, oneshot};
 
-pub(crate) use line::{Entry, Key};
-use segment::Sealed;
-use writer::{Command, Writer};
+use crate::{
+    error::{OpenError, SpoolError},
+    line::{Key, Line},
+    segment::{self, Sealed},
+    watch::Watch,
+    writer::{Command, Writer},
+};
 
-use crate::{error::Error, metrics::Metrics, settings::SpoolSettings};
-
-/// Entries that wait for the writer at a time; their bodies are within the body budget.
+/// Entries that wait for the writer at a time. Whoever appends bounds their bodies.
 const WAITING: usize = 1024;
 const LOCK_FILE: &str = "lock";
 /// Lines that the broker will never take, and lines that can't be read. Kept for a person.
-const SET_ASIDE_FILE: &str = "set-aside.jsonl";
+pub(crate) const SET_ASIDE_FILE: &str = "set-aside.jsonl";
 
-/// Why an entry is not kept.
-#[derive(Debug, Clone, thiserror::Error)]
-pub(crate) enum SpoolError {
-    /// It holds as much as it may.
-    #[error("the disk spool holds its {max_bytes} bytes")]
-    Full { max_bytes: u64 },
-    /// The disk does not take it.
-    #[error("the disk does not take it: {0}")]
-    Disk(Arc<io::Error>),
-    /// Its thread is gone.
-    #[error("the disk spool is closed")]
-    Closed,
+/// A spool's place and size.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Its folder; made when it is missing.
+    pub dir: PathBuf,
+    /// The most that its files may hold together.
+    pub max_bytes: u64,
+    /// When a file is full and the next one is begun. A drained file is deleted as a whole.
+    pub segment_bytes: u64,
+}
+
+impl Settings {
+    /// The usual sizes, in a folder: 4 GiB in files of 16 MiB.
+    pub fn in_dir(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into(), max_bytes: 4 << 30, segment_bytes: 16 << 20 }
+    }
 }
 
 /// The handle on the disk spool. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Spool {
+pub struct Spool {
     commands: mpsc::Sender<Command>,
-    state: Arc<State>,
-    dir: PathBuf,
+    pub(crate) state: Arc<State>,
+    pub(crate) dir: PathBuf,
 }
 
 /// What the writer, the drain and the requests share.
 pub(crate) struct State {
     inner: Mutex<Inner>,
-    metrics: Metrics,
+    pub(crate) watch: Arc<dyn Watch>,
     /// Something was kept.
-    kept: Notify,
+    pub(crate) kept: Notify,
 }
 
 #[derive(Default)]
@@ -79,63 +78,63 @@ impl State {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.inner().bytes
     }
 
-    fn grow(&self, bytes: u64) {
+    pub(crate) fn grow(&self, bytes: u64) {
         let mut inner = self.inner();
         inner.bytes += bytes;
         inner.full = false;
     }
 
-    fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.inner().full
     }
 
-    fn set_full(&self) {
+    pub(crate) fn set_full(&self) {
         self.inner().full = true;
     }
 
-    fn keep(&self, keys: impl Iterator<Item = Key>) {
+    pub(crate) fn keep(&self, keys: impl Iterator<Item = Key>) {
         let mut inner = self.inner();
         inner.keys.extend(keys);
         inner.active = true;
-        self.metrics.spool_size(inner.keys.len(), inner.bytes);
+        self.watch.size(inner.keys.len(), inner.bytes);
         drop(inner);
         self.kept.notify_one();
     }
 
-    fn seal(&self, segment: Sealed) {
+    pub(crate) fn seal(&self, segment: Sealed) {
         let mut inner = self.inner();
         inner.sealed.push_back(segment);
         inner.active = false;
     }
 
-    fn has_work(&self) -> bool {
+    pub(crate) fn has_work(&self) -> bool {
         let inner = self.inner();
         inner.active || !inner.sealed.is_empty()
     }
 
-    fn oldest(&self) -> Option<Sealed> {
+    pub(crate) fn oldest(&self) -> Option<Sealed> {
         self.inner().sealed.front().cloned()
     }
 
-    fn forget(&self, key: Key) {
+    pub(crate) fn forget(&self, key: Key) {
         let mut inner = self.inner();
         inner.keys.remove(&key);
-        self.metrics.spool_size(inner.keys.len(), inner.bytes);
+        self.watch.size(inner.keys.len(), inner.bytes);
     }
 
     /// The oldest file is done with.
-    fn drained(&self, segment: &Sealed) {
+    pub(crate) fn drained(&self, segment: &Sealed) {
         let mut inner = self.inner();
         if inner.sealed.front().is_some_and(|oldest| oldest.path == segment.path) {
             inner.sealed.pop_front();
             inner.bytes = inner.bytes.saturating_sub(segment.bytes);
             inner.full = false;
         }
-        self.metrics.spool_size(inner.keys.len(), inner.bytes);
+        self.watch.size(inner.keys.len(), inner.bytes);
     }
 }
 
@@ -145,24 +144,15 @@ impl Spool {
     ///
     /// # Errors
     /// Another process has it, or the folder can't be used.
-    pub(crate) fn open(
-        settings: &SpoolSettings,
-        metrics: Metrics,
-    ) -> Result<(Self, JoinHandle<()>), Error> {
+    pub fn open(
+        settings: &Settings,
+        watch: Arc<dyn Watch>,
+    ) -> Result<(Self, JoinHandle<()>), OpenError> {
         let dir = settings.dir.clone();
-        let unusable = |source| Error::Spool { dir: dir.clone(), source };
+        let unusable = |source| OpenError::Unusable { path: dir.clone(), source };
         fs::create_dir_all(&dir).map_err(unusable)?;
-        let lock = File::options()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(dir.join(LOCK_FILE))
-            .map_err(unusable)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(Error::SpoolTaken { dir }),
-            Err(TryLockError::Error(source)) => return Err(unusable(source)),
-        }
+        let lock = segment::lock(&dir.join(LOCK_FILE)).map_err(unusable)?;
+        let Some(lock) = lock else { return Err(OpenError::Taken { path: dir }) };
 
         let mut inner = Inner::default();
         let mut next_number = 1;
@@ -188,12 +178,12 @@ impl Spool {
                 event = "spool_resumed",
                 entries = inner.keys.len(),
                 bytes = inner.bytes,
-                "deliveries of an earlier run wait for the broker"
+                "messages of an earlier run wait for the broker"
             );
         }
-        metrics.spool_size(inner.keys.len(), inner.bytes);
+        watch.size(inner.keys.len(), inner.bytes);
 
-        let state = Arc::new(State { inner: Mutex::new(inner), metrics, kept: Notify::new() });
+        let state = Arc::new(State { inner: Mutex::new(inner), watch, kept: Notify::new() });
         let writer = Writer {
             dir: dir.clone(),
             state: Arc::clone(&state),
@@ -205,29 +195,32 @@ impl Spool {
         };
         let (commands, receiver) = mpsc::channel(WAITING);
         let thread = std::thread::Builder::new()
-            .name("ingress-spool".to_owned())
+            .name("spool".to_owned())
             .spawn(move || writer.run(receiver))
             .map_err(unusable)?;
         Ok((Self { commands, state, dir }, thread))
     }
 
-    /// Keeps an entry; it is on disk when this returns `Ok`. The caller has made sure that no entry
-    /// with this key is held or on its way.
-    pub(crate) async fn append(&self, entry: Entry) -> Result<(), SpoolError> {
+    /// Keeps a message; it is on disk when this returns `Ok`. The caller has made sure that none with
+    /// this subject is held or on its way.
+    ///
+    /// # Errors
+    /// The spool is full or closed, or the disk does not take it.
+    pub async fn append(&self, line: Line) -> Result<(), SpoolError> {
         let (reply, answer) = oneshot::channel();
-        let command = Command::Append { entry, reply };
+        let command = Command::Append { line, reply };
         self.commands.send(command).await.map_err(|_| SpoolError::Closed)?;
         answer.await.unwrap_or(Err(SpoolError::Closed))
     }
 
-    /// Whether an entry with this key is held.
-    pub(crate) fn holds(&self, key: &Key) -> bool {
+    /// Whether a message with this key is held.
+    pub fn holds(&self, key: &Key) -> bool {
         let inner = self.state.inner();
         !inner.keys.is_empty() && inner.keys.contains(key)
     }
 
     /// Closes the file that is appended to, if it holds anything, so that it can be drained.
-    async fn seal(&self) {
+    pub(crate) async fn seal(&self) {
         let (reply, done) = oneshot::channel();
         if self.commands.send(Command::Seal { reply }).await.is_ok() {
             let _ = done.await;
@@ -235,13 +228,16 @@ impl Spool {
     }
 
     /// Keeps what was sent before, and nothing after.
-    pub(crate) async fn close(&self) {
+    pub async fn close(&self) {
         // An error means that it is closed.
         let _ = self.commands.send(Command::Close).await;
     }
 
     /// Whether something could be kept now.
-    pub(crate) async fn probe(&self) -> Result<(), String> {
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn probe(&self) -> Result<(), String> {
         let (reply, answer) = oneshot::channel();
         let closed = || SpoolError::Closed.to_string();
         self.commands.send(Command::Probe { reply }).await.map_err(|_| closed())?;

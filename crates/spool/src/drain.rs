@@ -1,18 +1,19 @@
-//! Hands what the disk spool holds to the broker, in order, once the broker takes it again.
+//! Hands what a folder holds to the broker, in order, once the broker takes it again.
 
-use std::{fs, io, io::Write as _, path::Path, time::Duration};
+use std::{fs, io, time::Duration};
 
-use booty_bus::{Bus, Outgoing, PublishError};
+use booty_bus::{Bus, PublishError};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    Entry, Key, SET_ASIDE_FILE, Spool, line,
-    segment::{self, Line, Lines, Sealed},
+use crate::{
+    folder::{SET_ASIDE_FILE, Spool},
+    line::{Key, Line},
+    lines::{Lines, Step},
+    segment::{self, Sealed},
 };
-use crate::{durable::Breaker, metrics::Metrics};
 
-/// How often a lost connection is looked at. A delivery in the spool is late by this at most.
+/// How often a lost connection is looked at. A message in the spool is late by this at most.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const MAX_BACKOFF: Duration = Duration::from_secs(2);
@@ -23,21 +24,21 @@ const PUBLISH_LIMIT: Duration = Duration::from_secs(5);
 const BATCH_BYTES: usize = 1024 * 1024;
 
 /// The loop from the spool to the broker.
-pub(crate) struct Drain {
-    pub(crate) spool: Spool,
-    pub(crate) bus: Bus,
-    pub(crate) breaker: Breaker,
-    pub(crate) metrics: Metrics,
+pub struct Drain {
+    /// Where the messages are.
+    pub spool: Spool,
+    /// Where they go.
+    pub bus: Bus,
 }
 
 enum Item {
-    Message(Outgoing),
+    Message(Line),
     Damaged(Vec<u8>),
 }
 
 impl Drain {
     /// Runs until `shutdown`. What is left then stays in the spool for the next process.
-    pub(crate) async fn run(self, shutdown: CancellationToken) {
+    pub async fn run(self, shutdown: CancellationToken) {
         shutdown.run_until_cancelled(self.run_for_ever()).await;
     }
 
@@ -63,7 +64,7 @@ impl Drain {
                 }
                 Err(error) => {
                     tracing::error!(event = "spool_read_failed", path = %oldest.path.display(), %error,
-                        "spooled deliveries can't be read; trying again");
+                        "spooled messages can't be read; trying again");
                     sleep(backoff).await;
                     backoff = (backoff * 2).min(MAX_BACKOFF);
                 }
@@ -78,7 +79,7 @@ impl Drain {
             Ok(lines) => lines,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 tracing::error!(event = "spool_file_gone", path = %path.display(),
-                    "somebody took a file out of the spool; its deliveries are not handed over");
+                    "somebody took a file out of the spool; its messages are not handed over");
                 return Ok(());
             }
             Err(error) => return Err(error),
@@ -97,19 +98,20 @@ impl Drain {
             for item in items {
                 count += 1;
                 match item {
-                    Item::Message(message) => self.hand_over(message).await?,
+                    Item::Message(line) => self.hand_over(line).await?,
                     Item::Damaged(line) => self.set_aside(&line)?,
                 }
             }
         }
         tracing::info!(event = "spool_drained", entries = count, path = %path.display(),
-            "the broker has these deliveries now");
+            "the broker has these messages now");
         fs::remove_file(&path)
     }
 
     /// Publishes until the broker has it, or says that it never will.
-    async fn hand_over(&self, message: Outgoing) -> io::Result<()> {
-        let key = Key::of(&message.subject);
+    async fn hand_over(&self, line: Line) -> io::Result<()> {
+        let key = Key::of(&line.subject);
+        let message = line.clone().into_message();
         let mut backoff = FIRST_BACKOFF;
         loop {
             if !self.bus.is_connected() {
@@ -118,12 +120,11 @@ impl Drain {
             }
             match timeout(PUBLISH_LIMIT, self.bus.publish(message.clone())).await {
                 Ok(Ok(_)) => {
-                    self.breaker.close();
                     self.spool.state.forget(key);
-                    self.metrics.drained();
+                    self.spool.state.watch.drained();
                     return Ok(());
                 }
-                Ok(Err(error)) if !error.is_retryable() => return self.refuse(message, &error),
+                Ok(Err(error)) if !error.is_retryable() => return self.refuse(line, &error),
                 Ok(Err(error)) => {
                     tracing::debug!(event = "spool_waits", %error);
                 }
@@ -135,28 +136,19 @@ impl Drain {
     }
 
     /// One message that can never be handed over must not hold up all behind it.
-    fn refuse(&self, message: Outgoing, error: &PublishError) -> io::Result<()> {
-        tracing::error!(event = "spool_refused", subject = message.subject, %error,
-            "the broker will not take a delivery; it stays in {SET_ASIDE_FILE}");
-        // Its key stays known: the same delivery again would only end here again.
+    fn refuse(&self, line: Line, error: &PublishError) -> io::Result<()> {
+        tracing::error!(event = "spool_refused", subject = line.subject, %error,
+            "the broker will not take a message; it stays in {SET_ASIDE_FILE}");
+        // Its key stays known: the same message again would only end here again.
         let mut text = Vec::new();
-        let entry = Entry { time: chrono::DateTime::UNIX_EPOCH, message, error: error.to_string() };
-        line::write(&entry, &mut text)?;
+        Line { error: error.to_string(), ..line }.write(&mut text)?;
         self.set_aside(text.trim_ascii_end())
     }
 
     fn set_aside(&self, line: &[u8]) -> io::Result<()> {
-        self.metrics.set_aside();
-        append_durably(&self.spool.dir.join(SET_ASIDE_FILE), line)
+        self.spool.state.watch.set_aside();
+        segment::append_durably(&self.spool.dir.join(SET_ASIDE_FILE), line)
     }
-}
-
-fn append_durably(path: &Path, line: &[u8]) -> io::Result<()> {
-    let mut file = fs::OpenOptions::new().create(true).append(true).open(path)?;
-    file.write_all(line)?;
-    file.write_all(b"\n")?;
-    file.sync_all()?;
-    segment::sync_folder_of(path)
 }
 
 fn read_batch(lines: &mut Lines) -> io::Result<Vec<Item>> {
@@ -165,18 +157,18 @@ fn read_batch(lines: &mut Lines) -> io::Result<Vec<Item>> {
     while bytes < BATCH_BYTES {
         match lines.next()? {
             None => break,
-            Some(Line::Whole { bytes: line, .. }) => {
+            Some(Step::Whole { bytes: line, .. }) => {
                 bytes += line.len();
-                items.push(match line::read(line) {
-                    Some(message) => Item::Message(message),
-                    None => Item::Damaged(line.to_vec()),
+                items.push(match Line::read(line) {
+                    Ok(line) => Item::Message(line),
+                    Err(_) => Item::Damaged(line.to_vec()),
                 });
             }
-            Some(Line::TooLong { .. }) => {
-                items.push(Item::Damaged(b"a line that was longer than any delivery".to_vec()));
+            Some(Step::TooLong { .. }) => {
+                items.push(Item::Damaged(b"a line that was longer than any message".to_vec()));
             }
             // A sync that failed half way, or a process that died: nobody was told that it is kept.
-            Some(Line::Torn { bytes }) => {
+            Some(Step::Torn { bytes }) => {
                 tracing::warn!(event = "spool_torn", bytes, "a torn last line is skipped");
                 break;
             }

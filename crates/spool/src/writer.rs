@@ -10,9 +10,10 @@ use std::{
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{
-    SpoolError, State,
-    line::{self, Entry, Key},
+use crate::{
+    error::SpoolError,
+    folder::State,
+    line::{Key, Line},
     segment::{self, Sealed},
 };
 
@@ -20,9 +21,9 @@ use super::{
 const MAX_BATCH: usize = 512;
 
 /// What the thread is asked to do.
-pub(super) enum Command {
-    /// Keep an entry; answered once it is on disk.
-    Append { entry: Entry, reply: oneshot::Sender<Result<(), SpoolError>> },
+pub(crate) enum Command {
+    /// Keep a message; answered once it is on disk.
+    Append { line: Line, reply: oneshot::Sender<Result<(), SpoolError>> },
     /// Begin a new file with the next entry, so that the present one can be drained.
     Seal { reply: oneshot::Sender<()> },
     /// Find out whether something could be kept now.
@@ -31,18 +32,18 @@ pub(super) enum Command {
     Close,
 }
 
-pub(super) struct Writer {
-    pub(super) dir: PathBuf,
-    pub(super) state: Arc<State>,
-    pub(super) max_bytes: u64,
-    pub(super) segment_bytes: u64,
-    pub(super) next_number: u64,
-    pub(super) active: Option<Active>,
+pub(crate) struct Writer {
+    pub(crate) dir: PathBuf,
+    pub(crate) state: Arc<State>,
+    pub(crate) max_bytes: u64,
+    pub(crate) segment_bytes: u64,
+    pub(crate) next_number: u64,
+    pub(crate) active: Option<Active>,
     /// Held for as long as this thread lives: a second process must not append to the same files.
-    pub(super) _lock: File,
+    pub(crate) _lock: File,
 }
 
-pub(super) struct Active {
+pub(crate) struct Active {
     path: PathBuf,
     file: BufWriter<File>,
     /// What is known to be on disk.
@@ -56,15 +57,15 @@ struct Pending {
 
 impl Writer {
     /// Runs until it is told to close, or every sender is gone.
-    pub(super) fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+    pub(crate) fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         while let Some(first) = commands.blocking_recv() {
             let mut pending = Vec::new();
             let mut failed = None;
             let mut next = Some(first);
             while let Some(command) = next {
                 match command {
-                    Command::Append { entry, reply } => {
-                        self.append(entry, reply, &mut pending, &mut failed);
+                    Command::Append { line, reply } => {
+                        self.append(line, reply, &mut pending, &mut failed);
                     }
                     Command::Seal { reply } => {
                         self.commit(&mut pending, &mut failed);
@@ -87,7 +88,7 @@ impl Writer {
 
     fn append(
         &mut self,
-        entry: Entry,
+        line: Line,
         reply: oneshot::Sender<Result<(), SpoolError>>,
         pending: &mut Vec<Pending>,
         failed: &mut Option<io::Error>,
@@ -96,18 +97,18 @@ impl Writer {
         if reply.is_closed() {
             return;
         }
-        let size = entry.message.payload.len() as u64;
+        let size = line.payload.len() as u64;
         if self.state.bytes() + self.unsynced(pending) + size > self.max_bytes {
             self.state.set_full();
             let _ = reply.send(Err(SpoolError::Full { max_bytes: self.max_bytes }));
             return;
         }
         if failed.is_none()
-            && let Err(error) = self.write(&entry)
+            && let Err(error) = self.write(&line)
         {
             *failed = Some(error);
         }
-        pending.push(Pending { key: Key::of(&entry.message.subject), reply });
+        pending.push(Pending { key: Key::of(&line.subject), reply });
     }
 
     /// A rough size of what was written and not yet counted, so that one batch can't overrun the
@@ -122,7 +123,7 @@ impl Writer {
         })
     }
 
-    fn write(&mut self, entry: &Entry) -> io::Result<()> {
+    fn write(&mut self, line: &Line) -> io::Result<()> {
         let active = match &mut self.active {
             Some(active) => active,
             none => {
@@ -134,7 +135,7 @@ impl Writer {
                 none.insert(Active { path, file, bytes: 0 })
             }
         };
-        line::write(entry, &mut active.file)
+        line.write(&mut active.file)
     }
 
     /// Makes what was written durable, and only then says so.
@@ -158,7 +159,7 @@ impl Writer {
             }
             Err(error) => {
                 tracing::error!(event = "spool_write_failed", %error, lost = pending.len(),
-                    "the disk spool did not take these deliveries");
+                    "the disk spool did not take these messages");
                 self.abandon();
                 let error = Arc::new(error);
                 for waiting in pending.drain(..) {
