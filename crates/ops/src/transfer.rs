@@ -4,12 +4,12 @@ use std::io::{BufRead, Write};
 
 use booty_bus::{Headers, Outgoing, Published, Spooled};
 use booty_events::{header, subject::SpoolPlace};
+use booty_spool::Line;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
     error::Error,
     filter::Filter,
-    line::Line,
     spool::{Handled, Spool, chain},
 };
 
@@ -37,7 +37,7 @@ impl Spool {
                 headers: stored.headers.without_broker_headers(),
                 payload: stored.payload,
             };
-            writeln!(to, "{}", Line { time: entry.time, message, error }.write()).map_err(io)?;
+            Line::new(entry.time, message, error).write(&mut *to).map_err(io)?;
             written += 1;
         }
         to.flush().map_err(io)?;
@@ -46,7 +46,7 @@ impl Spool {
 
     /// Takes lines in: an entry of the spool goes back into the spool, and what ingress or
     /// observability kept on disk goes to its own subject. Twice is once. In the answer, `sequence` is
-    /// the line's number.
+    /// the line's number; a last line that was never written to its end is `torn`.
     ///
     /// # Errors
     /// The reader. A line that can't be read or that the broker does not take is `failed` in the
@@ -65,10 +65,12 @@ impl Spool {
             if line.trim_ascii().is_empty() {
                 continue;
             }
-            let read = std::str::from_utf8(&line).map_err(|error| error.to_string());
-            let taken = match read.and_then(Line::read) {
+            let is_whole = line.ends_with(b"\n");
+            let taken = match Line::read(&line) {
                 Ok(line) => self.take(line).await,
-                Err(why) => Err(format!("the line can't be read: {why}")),
+                // It was being written when a process died, and nobody was told that it is kept.
+                Err(_) if !is_whole => Ok("torn"),
+                Err(why) => Err(why.to_string()),
             };
             match taken {
                 Ok(result) => handled.add(number, result, None),
@@ -78,7 +80,7 @@ impl Spool {
     }
 
     async fn take(&self, line: Line) -> Result<&'static str, String> {
-        let mut message = line.message;
+        let mut message = line.into_message();
         message.headers = message.headers.without_broker_headers();
         if !TAKEN.iter().any(|prefix| message.subject.starts_with(prefix)) {
             return Err(format!("{:?} is no subject that a spool holds", message.subject));
