@@ -143,11 +143,11 @@ fn checks(number: &[u8]) -> bool {
 }
 
 fn is_public_address(text: &str, start: usize, end: usize) -> bool {
-    let before = text[..start].as_bytes();
+    let before = &text.as_bytes()[..start];
     let joins = |c: &u8| c.is_ascii_alphanumeric() || matches!(c, b'_' | b':' | b'.' | b'@');
     // `Chrome/120.0.0.0`, `v1.2.3.4` and `package@1.2.3.4` are versions.
     let is_version = matches!(before, [.., b, b'/'] if *b != b'/' && *b != b' ');
-    let goes_on = match text[end..].as_bytes() {
+    let goes_on = match &text.as_bytes()[end..] {
         [b'.', next, ..] => next.is_ascii_digit(),
         [b':', ..] => false,
         [next, ..] => joins(next),
