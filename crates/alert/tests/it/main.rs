@@ -1,6 +1,6 @@
 //! What comes out of the bodies that Sentry sends, and out of those that it should not.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // tests fail by panicking
+#![allow(clippy::unwrap_used)]
 
 mod anything;
 mod fingerprint;
