@@ -24,8 +24,8 @@ pub enum ParseError {
     #[error("the body is JSON, but no object")]
     NoObject,
     /// Not the body of an `event_alert` webhook.
-    #[error("the body has no object at data.event")]
-    NoEvent,
+    #[error("the body has no object at data")]
+    NoData,
 }
 
 impl Alert {
@@ -34,18 +34,20 @@ impl Alert {
     /// counts. Time is linear in the body, and of one text at most 16 KiB are kept.
     ///
     /// # Errors
-    /// When it is no JSON, no object, or has no object at `data.event`.
+    /// When it is no JSON, no object, or has no object at `data`. A rule that fired without an event is an
+    /// alert of which nothing is known.
     pub fn parse(body: &[u8]) -> Result<Self, ParseError> {
         let body = readable(body);
         let body = Raw::document(&body).map_err(|error| ParseError::NoJson(error.to_string()))?;
         if !body.is_object() {
             return Err(ParseError::NoObject);
         }
-        let [event, rule, issue_alert, issue] =
-            body.field("data").fields(["event", "triggered_rule", "issue_alert", "issue"]);
-        if !event.is_object() {
-            return Err(ParseError::NoEvent);
+        let data = body.field("data");
+        if !data.is_object() {
+            return Err(ParseError::NoData);
         }
+        let [event, rule, issue_alert, issue] =
+            data.fields(["event", "triggered_rule", "issue_alert", "issue"]);
         let of_rule = rule.text().or_else(|| issue_alert.field("title").text());
         Ok(read(event, issue, of_rule))
     }

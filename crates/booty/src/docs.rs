@@ -42,6 +42,7 @@ mod tests {
         let _ = booty_builder::Settings::from_env(&mut env);
         let _ = booty_forge::Settings::from_env(&mut env, "test");
         let _ = booty_verifier::Settings::from_env(&mut env);
+        let _ = booty_observability::Settings::from_env(&mut env);
         // Not ours: where people's state is by convention, and the wish for no colours.
         let theirs = ["HOME", "XDG_STATE_HOME", "NO_COLOR"];
         // Read where a process is put together, not by a service's settings.

@@ -115,11 +115,11 @@ impl Source for Sentry {
             }
             return ignore(resource, &delivery, text);
         }
-        let alert = if is_alert { Alert::parse(body).ok() } else { None };
+        let alert = if is_triggered(text) { Alert::parse(body).ok() } else { None };
         let Some(alert) = alert else {
             return bad(
                 "shape",
-                "the body of an event_alert must have the action `triggered` and an object data.event",
+                "the body of an event_alert must have the action `triggered` and an object at data",
             );
         };
         Decision::Accept(Accepted {
@@ -154,6 +154,19 @@ struct AlertData {
 /// Whether this is what Sentry sends for an issue alert, whatever the header says.
 fn is_alert(text: &str) -> bool {
     serde_json::from_str::<AlertShape<'_>>(text).is_ok_and(|body| body.action == TRIGGERED)
+}
+
+/// Whether this can be an issue alert where the header says so. A rule that fired is news also when the
+/// event is missing.
+fn is_triggered(text: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Triggered<'a> {
+        #[serde(borrow)]
+        action: Cow<'a, str>,
+        #[allow(dead_code, reason = "only its type counts")]
+        data: BTreeMap<String, IgnoredAny>,
+    }
+    serde_json::from_str::<Triggered<'_>>(text).is_ok_and(|body| body.action == TRIGGERED)
 }
 
 fn ignore(resource: &str, delivery: &DeliveryId, text: &str) -> Decision {
@@ -282,18 +295,21 @@ mod tests {
     )]
     #[case::not_triggered("event_alert", &GOOD.replace("triggered\",", "resolved\","), "refuse shape")]
     #[case::action_twice("event_alert", &GOOD.replacen('{', "{\"action\":\"x\",", 1), "refuse shape")]
-    #[case::no_event("event_alert", r#"{"action":"triggered","data":{}}"#, "refuse shape")]
-    #[case::event_of_another_type(
-        "event_alert",
-        r#"{"action":"triggered","data":{"event":[]}}"#,
-        "refuse shape"
-    )]
     #[case::data_null("event_alert", r#"{"action":"triggered","data":null}"#, "refuse shape")]
     #[case::null("event_alert", "null", "refuse not_an_object")]
     #[case::not_json("event_alert", "{", "refuse not_json")]
     #[case::empty("event_alert", "", "refuse empty")]
     fn resources(#[case] resource: &str, #[case] body: &str, #[case] expected: &str) {
         assert_eq!(outcome(resource, body), expected);
+    }
+
+    #[rstest]
+    #[case::no_event(r#"{"action":"triggered","data":{}}"#)]
+    #[case::event_null(r#"{"action":"triggered","data":{"event":null}}"#)]
+    #[case::event_of_another_type(r#"{"action":"triggered","data":{"event":[]}}"#)]
+    fn a_rule_that_fired_without_an_event_is_taken(#[case] body: &str) {
+        let outcome = outcome("event_alert", body);
+        assert!(outcome.starts_with("accept alert-"), "{outcome}");
     }
 
     #[rstest]

@@ -11,8 +11,8 @@ pub enum Error {
     /// The GitHub client.
     #[error("observability can't set up its GitHub client")]
     Github(#[from] booty_github::Error),
-    /// The file for what the broker does not take.
-    #[error("observability can't keep alerts on disk; OBSV_SPOOL_PATH must be a file of its own")]
+    /// The file of `OBSV_SPOOL_PATH`.
+    #[error("observability can't use the file of OBSV_SPOOL_PATH")]
     Spool(#[from] booty_spool::OpenError),
     /// There is nowhere to make issues.
     #[error("observability has no repository to make issues in; set TARGET_REPO_URL")]

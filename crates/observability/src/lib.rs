@@ -42,17 +42,22 @@ pub struct App {
     shared: Arc<Shared>,
     alerts: ConsumerSettings,
     effects: ConsumerSettings,
-    spool: FileSpool,
+    /// What was given up on while the spool on the broker took nothing.
+    on_disk: FileSpool,
 }
 
 impl App {
-    /// Makes the client and the consumers, and takes its file over. The bus must have been ensured.
+    /// Makes the client and the consumers, and takes over what an earlier process left on disk. The bus
+    /// must have been ensured.
     ///
     /// # Errors
-    /// When a setting can't be used, the bus refuses the consumers, or another process has the file.
+    /// When a setting can't be used, another process has the spool's file, or the bus refuses the
+    /// consumers.
     pub async fn build(settings: Settings, bus: Bus) -> Result<Self, Error> {
-        let file = FileSettings { clock: settings.clock, ..FileSettings::at(&settings.spool_path) };
-        let spool = FileSpool::open(file, Arc::new(NotWatched))?;
+        let on_disk = FileSpool::open(
+            FileSettings { clock: settings.clock, ..FileSettings::at(&settings.spool_path) },
+            Arc::new(NotWatched),
+        )?;
         let consumer = |durable: &str, stream, filters, permits| ConsumerSettings {
             durable: durable.to_owned(),
             service: Service::Observability,
@@ -64,7 +69,7 @@ impl App {
             max_ack_pending: MAX_ACK_PENDING,
             holder: settings.holder.clone(),
             shutdown_grace: settings.shutdown_grace,
-            fallback: Some(Arc::new(spool.clone())),
+            fallback: Some(Arc::new(on_disk.clone())),
         };
         let alerts = consumer(
             "observability",
@@ -87,7 +92,7 @@ impl App {
             ensure_consumer(&bus, consumer).await?;
         }
         let shared = Arc::new(Shared::new(settings, bus)?);
-        Ok(Self { shared, alerts, effects, spool })
+        Ok(Self { shared, alerts, effects, on_disk })
     }
 
     /// Works until `shutdown`, and returns once everything in hand is finished or handed back.
@@ -99,14 +104,16 @@ impl App {
         let replayed = Arc::new(Replayed::new(&self.shared));
         let reported = Arc::new(Reported::new(Arc::clone(&self.shared)));
         let sweep = tokio::spawn(sweep::run(self.shared, shutdown.clone()));
-        let drain = self.spool.drain(bus.clone(), shutdown.clone());
+        let drain = tokio::spawn(self.on_disk.drain(bus.clone(), shutdown.clone()));
         let alerts = consume(bus.clone(), self.alerts, replayed, shutdown.clone());
         let effects = consume(bus, self.effects, reported, shutdown.clone());
         // One loop without the other would leave jobs without an end: both stop together.
         let alerts = Box::pin(until_end(alerts, shutdown.clone()));
         let effects = Box::pin(until_end(effects, shutdown));
-        let (alerts, effects, ()) = tokio::join!(alerts, effects, drain);
+        let (alerts, effects) = tokio::join!(alerts, effects);
         sweep.abort();
+        // It ends with the shutdown, which is cancelled by now.
+        let _ = drain.await;
         alerts?;
         Ok(effects?)
     }

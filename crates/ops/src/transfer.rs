@@ -46,7 +46,7 @@ impl Spool {
 
     /// Takes lines in: an entry of the spool goes back into the spool, and what ingress or
     /// observability kept on disk goes to its own subject. Twice is once. In the answer, `sequence` is
-    /// the line's number.
+    /// the line's number; a last line that was never written to its end is `torn`.
     ///
     /// # Errors
     /// The reader. A line that can't be read or that the broker does not take is `failed` in the
@@ -65,9 +65,12 @@ impl Spool {
             if line.trim_ascii().is_empty() {
                 continue;
             }
+            let is_whole = line.ends_with(b"\n");
             let taken = match Line::read(&line) {
                 Ok(line) => self.take(line).await,
-                Err(why) => Err(format!("the line can't be read: {why}")),
+                // It was being written when a process died, and nobody was told that it is kept.
+                Err(_) if !is_whole => Ok("torn"),
+                Err(why) => Err(why.to_string()),
             };
             match taken {
                 Ok(result) => handled.add(number, result, None),

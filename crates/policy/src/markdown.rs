@@ -29,7 +29,11 @@ pub fn inert(text: &Untrusted<String>, max_chars: usize) -> String {
 /// Makes text inert where GitHub renders no Markdown, but still makes references: titles and commit
 /// messages. One line, at most `max_chars` characters.
 pub fn plain(text: &Untrusted<String>, max_chars: usize) -> String {
-    broken(&words(&shown(text.open("references are broken below"))), max_chars, |_| Escape::No)
+    broken(&words(&shown(text.open("references are broken below"))), max_chars, |c| match c {
+        // Not all that shows a title takes it for text.
+        '<' => Escape::Text("<\u{200b}"),
+        _ => Escape::No,
+    })
 }
 
 /// The text on one line of at most `max_chars` characters, with single spaces and an ellipsis where

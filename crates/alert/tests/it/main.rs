@@ -1,5 +1,7 @@
 //! What comes out of the bodies that Sentry sends, and out of those that it should not.
 
+#![allow(clippy::unwrap_used)]
+
 mod anything;
 mod fingerprint;
 mod shapes;

@@ -55,13 +55,21 @@ fn an_empty_event() {
 #[case(b"{\"data\": {\"event\": {}}} x", "the body is no JSON: ")]
 #[case(b"[]", "the body is JSON, but no object")]
 #[case(b"1e999", "the body is JSON, but no object")]
-#[case(b"{}", "the body has no object at data.event")]
-#[case(b"{\"data\": []}", "the body has no object at data.event")]
-#[case(b"{\"data\": {\"event\": null}}", "the body has no object at data.event")]
-#[case(b"{\"data\": {\"event\": {}, \"event\": 1}}", "the body has no object at data.event")]
+#[case(b"{}", "the body has no object at data")]
+#[case(b"{\"data\": []}", "the body has no object at data")]
 fn no_alert(#[case] body: &[u8], #[case] expected: &str) {
     let error = Alert::parse(body).unwrap_err().to_string();
     assert!(error.starts_with(expected), "{error}");
+}
+
+#[rstest]
+#[case(b"{\"data\": {}}")]
+#[case(b"{\"data\": {\"event\": null}}")]
+#[case(b"{\"data\": {\"event\": {}, \"event\": 1}}")]
+fn a_rule_that_fired_without_an_event_is_an_alert_of_which_nothing_is_known(#[case] body: &[u8]) {
+    let alert = Alert::parse(body).unwrap();
+    assert_eq!(alert.fingerprint, of_event(json!({})).fingerprint);
+    assert!(alert.exception_type.is_none() && alert.location.is_none() && alert.frames.is_empty());
 }
 
 #[test]

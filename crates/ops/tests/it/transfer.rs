@@ -81,10 +81,11 @@ async fn lines_of_ingress_go_to_their_subject_once_and_bad_ones_are_named() {
         )
     };
     let foreign = good("d-3").replace("booty.inbox.github", "other.app");
-    let lines =
-        [good("d-1"), String::new(), good("d-2"), foreign, r#"{"torn":"#.to_owned()].join("\n");
+    let (broken, torn) = (r#"{"broken":"#.to_owned(), good("d-4")[..90].to_owned());
+    let lines = [good("d-1"), String::new(), good("d-2"), foreign, broken, torn].join("\n");
     let handled = world.spool.import(&mut lines.as_bytes()).await.unwrap();
     assert_eq!((handled.count("imported"), handled.count("failed")), (2, 2));
+    assert_eq!(handled.count("torn"), 1, "nobody was told that it is kept");
     let failed: Vec<_> = handled.entries.iter().filter(|one| one.why.is_some()).collect();
     assert_eq!((failed[0].sequence, failed[1].sequence), (4, 5), "line numbers");
     assert!(failed[0].why.as_ref().unwrap().contains("other.app"));
