@@ -14,6 +14,7 @@ use clap::{Parser, Subcommand};
         booty demo                         the whole line on this machine, no account needed\n  \
         booty up                           all services and a NATS server, from the environment\n  \
         booty send github issue.json       sign a payload and post it to ingress\n  \
+        booty send sentry alert.json       the same, as Sentry does\n  \
         booty jobs --json                  what became of every job\n  \
         booty spool replay --all           try again what could not be done\n  \
         booty config check                 what is wrong with this folder's .booty.yml\n\n\
@@ -123,6 +124,11 @@ pub(crate) enum Send {
         after_help = "Example:\n  WEBHOOK_SECRET=… booty send github issues.labeled.json --event issues"
     )]
     Github(SendGithub),
+    /// Post FILE as Sentry would
+    #[command(
+        after_help = "Example:\n  SENTRY_WEBHOOK_SECRET=… booty send sentry event_alert.triggered.json"
+    )]
+    Sentry(SendSentry),
 }
 
 #[derive(Debug, clap::Args)]
@@ -135,6 +141,21 @@ pub(crate) struct SendGithub {
     /// X-GitHub-Delivery; a new UUID when it is left out
     #[arg(long)]
     pub(crate) delivery: Option<String>,
+    /// Ingress
+    #[arg(long, default_value = "http://127.0.0.1:8080")]
+    pub(crate) url: String,
+    /// Print ingress's answer as it is
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SendSentry {
+    /// The payload, posted byte for byte; `-` for standard input
+    pub(crate) file: PathBuf,
+    /// Sentry-Hook-Resource
+    #[arg(long, default_value = "event_alert")]
+    pub(crate) resource: String,
     /// Ingress
     #[arg(long, default_value = "http://127.0.0.1:8080")]
     pub(crate) url: String,

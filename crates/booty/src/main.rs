@@ -60,6 +60,7 @@ async fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Up => up::run().await,
         Command::Demo(args) => demo::run(args).await,
         Command::Send(cli::Send::Github(args)) => send::github(args).await,
+        Command::Send(cli::Send::Sentry(args)) => send::sentry(args).await,
         Command::Jobs(args) => jobs::run(args).await,
         Command::Alerts(args) => alerts::run(args).await,
         Command::Spool(command) => spool::run(command).await,

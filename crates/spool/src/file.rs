@@ -17,8 +17,8 @@ use std::{
 };
 
 use async_trait::async_trait;
-use booty_bus::{BoxError, Bus, Error, Fallback, Outgoing};
-use booty_events::subject::SpoolPlace;
+use booty_bus::{BoxError, Bus, Error, Fallback, Outgoing, PublishError, Spooled};
+use booty_events::{stream, subject::SpoolPlace};
 use chrono::{DateTime, Utc};
 use tokio::{sync::Notify, time::sleep};
 use tokio_util::sync::CancellationToken;
@@ -319,7 +319,19 @@ fn append_after(path: &Path, kept: u64, text: &[u8]) -> io::Result<u64> {
 
 async fn hand_over(bus: &Bus, line: Line) -> Result<(), Error> {
     match SpoolPlace::parse(&line.subject) {
-        Some(place) => bus.spool(&place, line.headers, line.payload).await.map(drop),
+        Some(place) => match bus.spool(&place, line.headers, line.payload.clone()).await? {
+            Spooled::New { .. } => Ok(()),
+            Spooled::Already { sequence } => {
+                let there = bus.message_at(stream::SPOOL.name, sequence).await?;
+                if there.is_some_and(|there| there.payload != line.payload) {
+                    let why =
+                        "an entry of another message has its place; was the broker's store lost?";
+                    let source = PublishError::Refused(why.into());
+                    return Err(Error::Write { doing: format!("spool {}", line.subject), source });
+                }
+                Ok(())
+            }
+        },
         None => {
             let doing = format!("publish on {}", line.subject);
             let published = bus.publish(line.into_message()).await;
@@ -330,7 +342,7 @@ async fn hand_over(bus: &Bus, line: Line) -> Result<(), Error> {
 
 /// Whether waiting can't help: somebody would have to change the message.
 fn is_for_ever(error: &Error) -> bool {
-    use booty_bus::PublishError::{Refused, TooLarge};
+    use PublishError::{Refused, TooLarge};
     matches!(error, Error::Write { source: Refused(_) | TooLarge { .. }, .. })
 }
 

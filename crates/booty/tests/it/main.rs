@@ -8,4 +8,5 @@ mod checks;
 mod forward;
 mod line;
 mod operator;
+mod send;
 mod verify;

@@ -282,7 +282,7 @@ async fn an_alert_does_not_disappear_under_another_header() {
 #[case::row_27_null("null".into())]
 #[case::row_27_list("[]".into())]
 #[case::row_27_empty_object("{}".into())]
-#[case::event_of_another_type(r#"{"action":"triggered","data":{"event":7}}"#.into())]
+#[case::data_of_another_type(r#"{"action":"triggered","data":7}"#.into())]
 #[tokio::test(flavor = "multi_thread")]
 async fn not_understood(#[case] body: Vec<u8>) {
     let world = world().await;
@@ -315,6 +315,7 @@ async fn row_40_the_unsigned_time_is_recorded_at_most(
 
 /// Rows 42 to 45: what to make of it is for the service that takes it.
 #[rstest]
+#[case::row_42_no_event(|event: &mut Value| *event = json!({"salt": event["event_id"]}))]
 #[case::row_42_no_exception(|event: &mut Value| { event.as_object_mut().unwrap().remove("exception"); })]
 #[case::row_42_nothing_but_an_id(|event: &mut Value| *event = json!({"event_id": event["event_id"]}))]
 #[case::row_44_level_number(|event: &mut Value| event["level"] = 7.into())]

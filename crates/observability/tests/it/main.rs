@@ -4,6 +4,7 @@
 mod counted;
 mod crash;
 mod failed;
+mod kept_on_disk;
 mod once;
 mod properties;
 mod reopened;

@@ -1,6 +1,9 @@
 //! A default world: broker, GitHub with one repository, forge when a test wants one, and the service.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
 
 use booty_bus::{
     Bus, BusSettings, Content, Headers, Outgoing, Reading,
@@ -84,6 +87,10 @@ impl World {
         let mut settings = Settings::from_env(&mut env);
         env.finish().unwrap();
         settings.holder = holder.to_owned();
+        // One that is killed may hold its file for a moment longer.
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let name = format!("{holder}-{}.jsonl", STARTED.fetch_add(1, Ordering::Relaxed));
+        settings.spool_path = self._dir.path().join(name);
         settings.retry_delays = vec![Duration::from_millis(20)];
         settings.look_interval = Duration::ZERO;
         settings.sweep_interval = Duration::from_millis(100);

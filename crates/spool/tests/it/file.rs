@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use booty_bus::Outgoing;
 use booty_spool::{FileSettings, FileSpool, NotWatched, OpenError, SpoolError};
 
 use crate::world::{Draining, World, entry, eventually, lines, open, size};
@@ -68,6 +69,23 @@ async fn an_entry_is_kept_once_and_spooled_once() {
     eventually("the file is empty", || async { again.is_empty() }).await;
     assert_eq!(world.spooled().await.len(), 1);
     draining.stop().await;
+}
+
+/// After the broker's store was lost its numbers begin at 1 again.
+#[tokio::test]
+async fn an_entry_whose_place_is_anothers_is_set_aside() {
+    let world = World::new().await;
+    let file = world.file();
+    let other = Outgoing { payload: "another".into(), ..entry(1) };
+    file.keep(other, "x").await.unwrap();
+    let draining = Draining::start(file.clone(), &world.bus);
+    eventually("the file is empty", || async { file.is_empty() }).await;
+    file.keep(entry(1), "x").await.unwrap();
+    eventually("the file is empty", || async { file.is_empty() }).await;
+    draining.stop().await;
+    assert_eq!(world.spooled().await.len(), 1);
+    let aside = lines(&world.dir.path().join("observability.jsonl.set-aside"));
+    assert_eq!(aside[0].payload, entry(1).payload);
 }
 
 #[tokio::test]

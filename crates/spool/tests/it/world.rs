@@ -71,9 +71,9 @@ pub(crate) fn open(path: &Path) -> FileSpool {
 pub(crate) fn entry(n: u32) -> Outgoing {
     let origin = format!("BOOTY_INBOX-{n}");
     let headers = [
-        ("ce-id", "a"),
+        ("booty-spool-origin", &origin[..]),
         ("booty-spool-subject", "booty.inbox.github.issues.labeled.a"),
-        ("booty-spool-origin", &origin),
+        ("ce-id", "a"),
     ];
     Outgoing {
         subject: format!("booty.spool.observability.failed_too_often.{origin}"),
