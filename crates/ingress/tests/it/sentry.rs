@@ -315,7 +315,7 @@ async fn row_40_the_unsigned_time_is_recorded_at_most(
 
 /// Rows 42 to 45: what to make of it is for the service that takes it.
 #[rstest]
-#[case::row_42_no_event(|event: &mut Value| *event = json!({"salt": event["event_id"]}))]
+#[case::row_42_no_event(|event: &mut Value| *event = json!([event["event_id"]]))]
 #[case::row_42_no_exception(|event: &mut Value| { event.as_object_mut().unwrap().remove("exception"); })]
 #[case::row_42_nothing_but_an_id(|event: &mut Value| *event = json!({"event_id": event["event_id"]}))]
 #[case::row_44_level_number(|event: &mut Value| event["level"] = 7.into())]
