@@ -309,7 +309,10 @@ mod tests {
     #[case::event_of_another_type(r#"{"action":"triggered","data":{"event":[]}}"#)]
     fn a_rule_that_fired_without_an_event_is_taken(#[case] body: &str) {
         let outcome = outcome("event_alert", body);
-        assert!(outcome.starts_with("accept alert-"), "{outcome}");
+        assert!(
+            outcome.starts_with("accept booty.inbox.sentry.event_alert.triggered."),
+            "{outcome}"
+        );
     }
 
     #[rstest]
