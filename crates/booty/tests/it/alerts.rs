@@ -74,6 +74,7 @@ impl House {
             ("FORGE_LOOKUP_DELAYS", "50ms,150ms,450ms".to_owned()),
             ("FORGE_RETRY_DELAYS", "100ms,300ms,900ms".to_owned()),
             ("FORGE_WRITE_SPACING", "1ms".to_owned()),
+            ("FORGE_POINTS_PER_MINUTE", "1000000".to_owned()),
             ("FORGE_CONTENT_PER_MINUTE", "100000".to_owned()),
             ("FORGE_CONTENT_PER_HOUR", "1000000".to_owned()),
             ("LOG_FORMAT", "json".to_owned()),
