@@ -15,7 +15,7 @@ pub struct Rules {
     pub min_severity: Severity,
     /// `OBSV_COOLDOWN_HOURS`: how long after an issue was made or opened again none is.
     pub cooldown: TimeDelta,
-    /// `MAX_EVENT_AGE`: what happened longer ago makes no issue.
+    /// `MAX_EVENT_AGE`: what came in longer ago makes no issue.
     pub max_event_age: TimeDelta,
 }
 
@@ -28,9 +28,8 @@ pub struct Seen {
     pub event: Option<String>,
     /// How bad it is.
     pub severity: Severity,
-    /// When the event happened, where it says so.
-    pub happened: Option<DateTime<Utc>>,
-    /// When the broker stored it.
+    /// When the broker stored it. Its age counts from here: the event's own time is the clock of the
+    /// machine that failed, which may be years off.
     pub received: DateTime<Utc>,
     /// Whether an operator asks for it again: then no event is too old.
     pub is_replay: bool,
@@ -54,7 +53,7 @@ pub enum Decision {
 pub enum Reason {
     /// It is less severe than what makes issues.
     Severity,
-    /// It happened too long ago.
+    /// It came in too long ago.
     TooOld,
     /// The event was counted: another rule fired for it as well.
     SameEvent,
@@ -134,8 +133,7 @@ pub fn decide(
     if seen.severity < rules.min_severity {
         return Decision::Suppress(Reason::Severity);
     }
-    let happened = seen.happened.unwrap_or(seen.received);
-    if !seen.is_replay && now - happened > rules.max_event_age {
+    if !seen.is_replay && now - seen.received > rules.max_event_age {
         return Decision::Suppress(Reason::TooOld);
     }
     let Some(state) = state else { return Decision::Create };

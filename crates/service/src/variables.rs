@@ -167,7 +167,7 @@ pub const VARIABLES: &[Variable] = &[
         "MAX_EVENT_AGE",
         "3d",
         READING,
-        "Older deliveries start nothing, by the issue's `updated_at` or the alert's own time. At most 7d, the inbox's own age. Replays are exempt.",
+        "Older deliveries start nothing, by the issue's `updated_at`, or, for alerts, by when they came in. At most 7d, the inbox's own age. Replays are exempt.",
     ),
     variable(
         "TARGET_BRANCH",

@@ -26,7 +26,6 @@ impl Arrival {
             delivery: id.to_string(),
             event: alert.event_id.clone(),
             severity: alert.severity,
-            happened: alert.last_seen,
             received: delivery.published,
             is_replay: delivery.replay_of.is_some(),
         };

@@ -26,7 +26,6 @@ async fn decided(world: &World, delivered: &Delivered, body: &Value) -> AlertSta
         delivery: delivered.id.to_string(),
         event: alert.event_id.clone(),
         severity: alert.severity,
-        happened: None,
         received: Utc::now(),
         is_replay: false,
     };
