@@ -104,12 +104,7 @@ proptest! {
 
     #[test]
     fn an_event_may_be_anything(event in any_value()) {
-        let is_event = event.is_object();
-        let parsed = Alert::parse(json!({"data": {"event": event}}).to_string().as_bytes());
-        prop_assert_eq!(parsed.is_ok(), is_event);
-        if let Ok(alert) = parsed {
-            holds(&alert);
-        }
+        holds(&Alert::parse(json!({"data": {"event": event}}).to_string().as_bytes()).unwrap());
     }
 
     #[test]
