@@ -79,6 +79,8 @@ async fn connections_are_carried_whole_and_many_at_once() {
     let (world, echo) = (World::new().await, Echo::start());
     let program = format!(
         "{SAY}
+# Stacks count as data, of which these tests' sandboxes have 256 MiB: 31 of the usual 8 MiB.
+threading.stack_size(1 << 18)
 fine = []
 def one(n):
     fine.append(say(bytes([n]) * (200000 + n)))
