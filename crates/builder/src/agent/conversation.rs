@@ -4,6 +4,7 @@
 use booty_model::{Message, Part, Request, StopReason, ToolResult, Usage};
 use booty_sandbox::RunResult;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncWrite;
 
 use super::{
@@ -13,7 +14,7 @@ use super::{
     link::Link,
     model::Asker,
     prompt,
-    protocol::{AgentEnd, CommandName, FromAgent, Report, Run, Start},
+    protocol::{AgentEnd, CommandName, FromAgent, Report, Run, Start, Step},
     runner::Runner,
     tool::{self, Tool},
     tree::Tree,
@@ -211,12 +212,32 @@ impl<W: AsyncWrite + Unpin> Conversation<W> {
                 };
                 results.push(ToolResult { call_id, content, is_error });
             }
+            self.note_results(&results).await?;
             self.push(Message::ToolResults { results })?;
             if is_finished {
                 return Ok(());
             }
         }
         Ok(())
+    }
+
+    /// Journals what the tools gave back, by hash. Files are changed anew by a resumed job; when that
+    /// comes to something else than before, it is said, and the job goes on.
+    async fn note_results(&mut self, results: &[ToolResult]) -> Result<(), Halt> {
+        let hash = |result: &ToolResult| hex::encode(Sha256::digest(&result.content));
+        let now: Vec<String> = results.iter().map(hash).collect();
+        // A journal of before this step was known goes on with the next answer.
+        if let Some(Step::ToolsRan { results: before }) = self.link.next_past_if_tools_ran() {
+            if before != now {
+                let message = "tools gave back something else than the journal has".to_owned();
+                self.link.log("journal_mismatch", message).await?;
+            }
+            return Ok(());
+        }
+        if self.link.has_past() {
+            return Ok(());
+        }
+        Ok(self.link.journal(Step::ToolsRan { results: now }).await?)
     }
 
     /// One tool call; the inner error is what the model is told.

@@ -41,7 +41,9 @@ impl<W: AsyncWrite + Unpin> Link<W> {
             match next().await? {
                 ToAgent::Past(step) => past.push_back(step),
                 ToAgent::Begin => break,
-                ToAgent::Start(_) | ToAgent::Ack => return Err(FrameError::Closed),
+                ToAgent::Start(_) | ToAgent::Ack | ToAgent::Deny { .. } => {
+                    return Err(FrameError::Closed);
+                }
             }
         }
         Ok((Self { stdout, frames, past, replayed: false }, *start))
@@ -54,6 +56,16 @@ impl<W: AsyncWrite + Unpin> Link<W> {
         step
     }
 
+    /// The next step of the past if it is what tools gave back.
+    pub(crate) fn next_past_if_tools_ran(&mut self) -> Option<Step> {
+        matches!(self.past.front(), Some(Step::ToolsRan { .. })).then(|| self.next_past())?
+    }
+
+    /// Whether steps of the past are left.
+    pub(crate) fn has_past(&self) -> bool {
+        !self.past.is_empty()
+    }
+
     pub(crate) fn has_replayed(&self) -> bool {
         self.replayed
     }
@@ -63,6 +75,16 @@ impl<W: AsyncWrite + Unpin> Link<W> {
         self.send(&FromAgent::Journal(step)).await?;
         match self.frames.recv().await.unwrap_or(Err(FrameError::Closed))? {
             ToAgent::Ack => Ok(()),
+            _ => Err(FrameError::Closed),
+        }
+    }
+
+    /// Whether a question may be asked; the inner error says which budget is used up.
+    pub(crate) async fn may_ask(&mut self) -> Result<Result<(), String>, FrameError> {
+        self.send(&FromAgent::MayAsk).await?;
+        match self.frames.recv().await.unwrap_or(Err(FrameError::Closed))? {
+            ToAgent::Ack => Ok(Ok(())),
+            ToAgent::Deny { what } => Ok(Err(what)),
             _ => Err(FrameError::Closed),
         }
     }

@@ -51,12 +51,15 @@ impl Asker {
                 }
                 return Ok(answer);
             }
-            Some(Step::CommandRan { name, .. }) => {
+            Some(other) => {
                 return Err(Halt::End(AgentEnd::Broken {
-                    why: format!("the journal has a run of {name} where an answer is needed"),
+                    why: format!("the journal has {other} where an answer is needed"),
                 }));
             }
             None => {}
+        }
+        if let Err(what) = link.may_ask().await? {
+            return Err(Halt::End(AgentEnd::OutOfBudget { what }));
         }
         let answer = clamp(self.ask_anew(link, request).await?, &self.limits);
         link.journal(Step::ModelAnswered { request_hash: hash, answer: answer.clone() }).await?;

@@ -2,8 +2,8 @@
 //!
 //! The builder sends [`ToAgent::Start`], then the job's past as [`ToAgent::Past`], then
 //! [`ToAgent::Begin`]. The agent answers with [`FromAgent`] frames; after each
-//! [`FromAgent::Journal`] it waits for [`ToAgent::Ack`], which comes once the step is durable. It ends
-//! with [`FromAgent::Finished`].
+//! [`FromAgent::Journal`] it waits for [`ToAgent::Ack`], which comes once the step is durable, and before
+//! each question to the model it asks with [`FromAgent::MayAsk`]. It ends with [`FromAgent::Finished`].
 
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
@@ -20,8 +20,12 @@ pub(crate) enum ToAgent {
     Past(Step),
     /// There is no more past.
     Begin,
-    /// The step that was sent last is durable.
+    /// The step that was sent last is durable; or, after [`FromAgent::MayAsk`]: yes.
     Ack,
+    /// After [`FromAgent::MayAsk`]: no, a budget is used up. What it says is shown on the issue.
+    Deny {
+        what: String,
+    },
 }
 
 /// From the child to the builder.
@@ -32,6 +36,8 @@ pub(crate) enum FromAgent {
     Round(u32),
     /// Make this durable, then say [`ToAgent::Ack`].
     Journal(Step),
+    /// Before each question to the model that costs something: [`ToAgent::Ack`] or [`ToAgent::Deny`].
+    MayAsk,
     /// For the builder's log.
     Log { event: String, message: String },
     /// The end.
@@ -211,6 +217,22 @@ pub(crate) enum Step {
         name: CommandName,
         result: RunResult,
     },
+    /// The tool calls of an answer were carried out.
+    ToolsRan {
+        /// sha256 of each result, in hexadecimal, in the order of the calls.
+        results: Vec<String>,
+    },
+}
+
+/// What it is, for messages about a journal that does not fit.
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ModelAnswered { .. } => f.write_str("an answer"),
+            Self::CommandRan { name, .. } => write!(f, "a run of {name}"),
+            Self::ToolsRan { .. } => f.write_str("results of tools"),
+        }
+    }
 }
 
 /// How it ended.

@@ -82,6 +82,7 @@ pub(crate) async fn converse(
                     say_step(shared, order, journal.len() - 1, &step, round).await?;
                     agent.say(&ToAgent::Ack).await?;
                 }
+                FromAgent::MayAsk => agent.say(&ToAgent::Ack).await?,
                 FromAgent::Log { event, message } => {
                     let message = redact(&message, Redact::default());
                     tracing::warn!(event = "agent_log", what = %event, message);
@@ -171,6 +172,8 @@ async fn say_step(
             attribute("output", excerpt(&result.output));
             ("command_ran", format!("{name}: {}", result.end))
         }
+        // Each call was named when the model answered.
+        Step::ToolsRan { .. } => return Ok(()),
     };
     let event = Event { detail, attributes: attributes.into_iter().collect(), ..Event::default() };
     Ok(shared.say(order, what, &format!("step-{index}"), event).await?)

@@ -6,7 +6,8 @@ use booty_bus::{Journal, JournalError};
 use booty_events::{
     JobId, Message as _,
     v1::{
-        BaseChosen, CommandRan, Effect, Ended, JournalEntry, ModelAnswered, Proposed, journal_entry,
+        BaseChosen, CommandRan, Effect, Ended, JournalEntry, ModelAnswered, Proposed, ToolsRan,
+        journal_entry,
     },
 };
 use chrono::{DateTime, Utc};
@@ -112,6 +113,9 @@ impl JobJournal {
                         result: serde_json::from_slice(&ran.result_json).map_err(broken)?,
                     });
                 }
+                Some(journal_entry::Step::ToolsRan(ran)) => steps.push(Step::ToolsRan {
+                    results: ran.result_hashes.iter().map(hex::encode).collect(),
+                }),
                 _ => {}
             }
         }
@@ -141,6 +145,13 @@ impl JobJournal {
                 name: name.to_string(),
                 result_json: serde_json::to_vec(result).map_err(|e| unfit(e.to_string()))?.into(),
             }),
+            Step::ToolsRan { results } => {
+                let decode = |hash: &String| hex::decode(hash).map(Into::into);
+                let hashes: Result<Vec<_>, _> = results.iter().map(decode).collect();
+                journal_entry::Step::ToolsRan(ToolsRan {
+                    result_hashes: hashes.map_err(|e| unfit(e.to_string()))?,
+                })
+            }
         };
         self.append(entry, now).await
     }
