@@ -1,7 +1,8 @@
 //! What the builder asked of forge, found again: effects, and the pull requests that came of them.
 
 use booty_events::{
-    CommitSha, EffectId, IssueNumber, JobId, Message as _, RepoName, Service, bucket, stream,
+    CommitSha, EffectId, IssueNumber, JobId, Message as _, RepoName, Service, bucket, label,
+    stream,
     v1::{Effect, EffectRecord, Job, OpenPullRequest, effect::Write},
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -28,6 +29,12 @@ pub(crate) struct Pull {
     /// The commits that forge made for us on the branch, the newest last.
     commits: Vec<String>,
     pub(crate) job: Job,
+}
+
+/// Whether what was opened does not pass, and was shown as the best attempt there is: its outcome says
+/// that a person is needed.
+pub(crate) fn is_unfinished(opened: &OpenPullRequest) -> bool {
+    opened.outcome.as_ref().is_some_and(|outcome| outcome.label != label::OPENED)
 }
 
 /// Whose a judged commit is.

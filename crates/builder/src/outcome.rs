@@ -104,6 +104,25 @@ impl Ending {
     }
 }
 
+impl Ending {
+    /// The outcome of a job that gives up and shows its best attempt. Forge fills the number in.
+    pub(crate) fn showing_the_best(&self, order: &Order) -> IssueOutcome {
+        let mut comment = self.sentence.clone();
+        if let Some(quoted) = &self.quoted {
+            let clean = Untrusted::new(redact(quoted, Redact::default()));
+            let _ = write!(comment, "\n\n{}", markdown::code_block(&clean, MAX_QUOTED_CHARS));
+        }
+        let _ = write!(
+            comment,
+            "\n\nMy best attempt is the draft #{{number}}. It does not pass, and nothing will be made of \
+             it unless a person goes on. To try again, close it, take the trigger label off this issue \
+             and set it again.\n\n{}",
+            signature(order)
+        );
+        said(order, label::NEEDS_HUMAN, comment)
+    }
+}
+
 /// An outcome with no further labels.
 fn said(order: &Order, label: &str, comment: String) -> IssueOutcome {
     IssueOutcome {

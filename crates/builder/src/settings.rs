@@ -1,6 +1,6 @@
 //! What the operator decides about the builder.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, str::FromStr, time::Duration};
 
 use booty_alert::AutoBuild;
 use booty_events::stream::INBOX_MAX_AGE;
@@ -50,6 +50,8 @@ pub struct Settings {
     pub rounds: u32,
     /// `BUILDER_FOLLOW_UPS`: how often a pull request is gone back to after a verdict against it.
     pub follow_ups: u32,
+    /// `BUILDER_UNFINISHED`: what becomes of the best attempt of a job that gives up.
+    pub unfinished: Unfinished,
     /// `OBSV_AUTO_BUILD`: what an issue that was made from an alert may start.
     pub auto_build: AutoBuild,
     /// How long after a label forge may take to write down where a marked issue comes from. It does so
@@ -71,6 +73,28 @@ pub struct Settings {
     pub retry_delays: Vec<Duration>,
     /// How long a job in hand may go on after a request to stop.
     pub shutdown_grace: Duration,
+}
+
+/// What becomes of the best attempt of a job that gives up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Unfinished {
+    /// A draft that says what fails, and that never ends by itself.
+    #[default]
+    Draft,
+    /// Nothing is pushed.
+    None,
+}
+
+impl FromStr for Unfinished {
+    type Err = &'static str;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        match word {
+            "draft" => Ok(Self::Draft),
+            "none" => Ok(Self::None),
+            _ => Err("is neither `draft` nor `none`"),
+        }
+    }
 }
 
 /// How the agent is started: a program that calls [`crate::agent::main`].
@@ -106,6 +130,7 @@ impl Settings {
             model_base_url: env.optional("MODEL_BASE_URL"),
             rounds: u32::try_from(env.number_or("BUILDER_ROUNDS", 3, 1..=10)).unwrap_or(3),
             follow_ups: u32::try_from(env.number_or("BUILDER_FOLLOW_UPS", 2, 0..=10)).unwrap_or(2),
+            unfinished: env.parse_or("BUILDER_UNFINISHED", Unfinished::default()),
             auto_build: env.parse_or("OBSV_AUTO_BUILD", AutoBuild::default()),
             origin_wait: DEFAULT_ORIGIN_WAIT,
             job_time: DEFAULT_JOB_TIME,
@@ -178,6 +203,7 @@ mod tests {
             ("ALLOWED_REPOS", "octo"),
             ("BUILDER_ROUNDS", "0"),
             ("BUILDER_FOLLOW_UPS", "11"),
+            ("BUILDER_UNFINISHED", "merge"),
             ("OBSV_AUTO_BUILD", "yes"),
             ("BOOTY_SANDBOX_RO", "/opt/x:relative"),
             ("MODEL", "skynet:t800"),
@@ -189,6 +215,7 @@ mod tests {
             "MODEL",
             "BUILDER_ROUNDS",
             "BUILDER_FOLLOW_UPS",
+            "BUILDER_UNFINISHED",
             "OBSV_AUTO_BUILD",
             "BOOTY_SANDBOX_RO",
         ];

@@ -1,6 +1,6 @@
 //! The tools that look at files and change them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use regex::RegexBuilder;
 use sha2::{Digest, Sha256};
@@ -27,21 +27,39 @@ const MAX_PATTERN_BYTES: usize = 1024 * 1024;
 /// Files that a model may touch in one job; far above any limit on a change.
 const MAX_TOUCHED: usize = 2_000;
 
-/// What a path held before the model touched it: `None` for nothing there, else the content's hash.
-type Before = Option<[u8; 32]>;
+/// Bytes that are kept of what files held before; far above any limit on a change.
+const MAX_KEPT_BYTES: usize = 64 * 1024 * 1024;
+
+/// What a path holds, or held before the model touched it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// Nothing is there.
+    Nothing,
+    File(Arc<[u8]>),
+    /// A link, or what can't be read; it can be deleted, and not be put back.
+    Other,
+}
+
+/// What the touched files held at one time.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Snapshot(BTreeMap<TreePath, Content>);
 
 /// The tree that the model works on.
 pub(crate) struct Bench {
     tree: Tree,
     file_bytes: usize,
-    touched: BTreeMap<TreePath, Before>,
-    /// Counts changes, so that a verdict can be told to be about the present state.
+    touched: BTreeMap<TreePath, Content>,
+    /// Bytes in `touched`.
+    kept: usize,
+    /// Counts changes.
     version: u64,
+    /// The newest digest, and the version that it is of.
+    digest: Option<(u64, [u8; 32])>,
 }
 
 impl Bench {
     pub(crate) fn new(tree: Tree, file_bytes: usize) -> Self {
-        Self { tree, file_bytes, touched: BTreeMap::new(), version: 0 }
+        Self { tree, file_bytes, touched: BTreeMap::new(), kept: 0, version: 0, digest: None }
     }
 
     /// The largest file that is read or written.
@@ -49,20 +67,95 @@ impl Bench {
         self.file_bytes
     }
 
-    pub(crate) fn version(&self) -> u64 {
-        self.version
-    }
-
     /// The paths that the model touched, with what they hold now (`None`: nothing).
     pub(crate) fn touched(&self) -> impl Iterator<Item = (&TreePath, Option<Vec<u8>>)> {
         self.touched.keys().map(|path| (path, self.tree.read(path, self.file_bytes).ok()))
     }
 
+    /// What the paths that the model touched held before.
+    pub(crate) fn before(&self) -> impl Iterator<Item = (&TreePath, &Content)> {
+        self.touched.iter()
+    }
+
     /// Whether anything is different from what it was at first.
     pub(crate) fn is_changed(&self) -> bool {
-        self.touched.iter().any(|(path, before)| {
-            self.tree.read(path, self.file_bytes).ok().map(|now| digest(&now)) != *before
-        })
+        self.touched.iter().any(|(path, before)| self.content(path) != *before)
+    }
+
+    /// What is different from the first state, by hash. The same state has the same digest, however it
+    /// came about.
+    pub(crate) fn digest(&mut self) -> [u8; 32] {
+        match self.digest {
+            Some((version, digest)) if version == self.version => digest,
+            _ => {
+                let digest = self.digest_now();
+                self.digest = Some((self.version, digest));
+                digest
+            }
+        }
+    }
+
+    fn digest_now(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        for (path, before) in &self.touched {
+            let now = self.content(path);
+            if now == *before {
+                continue;
+            }
+            let path = path.to_string();
+            hash.update(path.len().to_le_bytes());
+            hash.update(path);
+            match now {
+                Content::Nothing => hash.update([0]),
+                Content::Other => hash.update([1]),
+                Content::File(bytes) => {
+                    hash.update([2]);
+                    hash.update(bytes.len().to_le_bytes());
+                    hash.update(bytes);
+                }
+            }
+        }
+        hash.finalize().into()
+    }
+
+    /// What the touched files hold now.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let now = self.touched.keys().map(|path| (path.clone(), self.content(path)));
+        Snapshot(now.collect())
+    }
+
+    /// Makes the tree hold what it held then, and returns the paths that had to be changed.
+    pub(crate) fn restore(&mut self, then: &Snapshot) -> Result<Vec<TreePath>, Refused> {
+        let mut changed = Vec::new();
+        for (path, before) in &self.touched {
+            // What was touched later was as at first then.
+            let wanted = then.0.get(path).unwrap_or(before);
+            if self.content(path) == *wanted {
+                continue;
+            }
+            match wanted {
+                Content::File(bytes) => self.tree.write(path, bytes)?,
+                Content::Nothing => self.tree.delete(path)?,
+                Content::Other => {
+                    return Err(Refused(format!("{path} was a link, and can't be put back")));
+                }
+            }
+            changed.push(path.clone());
+        }
+        self.version += u64::from(!changed.is_empty());
+        Ok(changed)
+    }
+
+    fn content(&self, path: &TreePath) -> Content {
+        match self.tree.find(path) {
+            Ok(Some(Kind::File)) => match self.tree.read(path, self.file_bytes) {
+                Ok(bytes) => Content::File(bytes.into()),
+                Err(_) => Content::Other,
+            },
+            Ok(Some(_)) => Content::Other,
+            // A folder on the way that is not there yet is no hindrance to writing.
+            Ok(None) | Err(_) => Content::Nothing,
+        }
     }
 
     pub(crate) fn list(&self, list: &List) -> Result<String, Refused> {
@@ -224,16 +317,20 @@ impl Bench {
         if self.touched.len() == MAX_TOUCHED {
             return Err(Refused(format!("{MAX_TOUCHED} files were changed already; no more")));
         }
-        let before = match self.tree.find(path) {
-            Ok(Some(Kind::File)) => {
-                // A file too large to be read is too large to be replaced.
-                Some(digest(&self.tree.read(path, self.file_bytes)?))
+        let before = self.content(path);
+        if let Content::Other = before
+            && let Ok(Some(Kind::File)) = self.tree.find(path)
+        {
+            // A file too large to be read is too large to be replaced.
+            self.tree.read(path, self.file_bytes)?;
+        }
+        if let Content::File(bytes) = &before {
+            let kept = self.kept.saturating_add(bytes.len());
+            if kept > MAX_KEPT_BYTES {
+                return Err(Refused("too much was changed already; no more".to_owned()));
             }
-            // A link may be deleted, which is a change: its "content" is one that no file has.
-            Ok(Some(_)) => Some([0; 32]),
-            // A folder on the way that is not there yet is no hindrance to writing.
-            Ok(None) | Err(_) => None,
-        };
+            self.kept = kept;
+        }
         self.touched.insert(path.clone(), before);
         Ok(())
     }
@@ -245,10 +342,6 @@ impl Bench {
             _ => Err(Refused(format!("{path} is not a text file in UTF-8"))),
         }
     }
-}
-
-fn digest(bytes: &[u8]) -> [u8; 32] {
-    Sha256::digest(bytes).into()
 }
 
 /// The line that byte `at` is in, from 1.
@@ -337,7 +430,6 @@ mod tests {
             assert!(why.contains(expected), "{old:?}: {why}");
         }
         assert!(!bench.is_changed());
-        assert_eq!(bench.version(), 0);
         bench.edit(&Edit { all: true, ..edit("a.py", "return 1", "return 2") }).unwrap();
         let text = std::fs::read_to_string(dir.path().join("a.py")).unwrap();
         assert_eq!(text, "def f():\n    return 2\n\ndef g():\n    return 2\n");

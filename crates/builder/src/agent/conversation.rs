@@ -1,8 +1,6 @@
-//! The refinement loop. It is the runner's, not the prompt's: the model changes files until it says
-//! that it is done, the repository's own commands judge, and what fails is handed back.
+//! A job's conversation with its model: questions, answers, and the tools that answers call.
 
 use booty_model::{Message, Part, Request, StopReason, ToolResult, Usage};
-use booty_sandbox::RunResult;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncWrite;
@@ -14,10 +12,10 @@ use super::{
     link::Link,
     model::Asker,
     prompt,
-    protocol::{AgentEnd, CommandName, FromAgent, Report, Run, Start, Step},
+    protocol::{AgentEnd, Report, Run, Start, Step},
     runner::Runner,
+    stuck::{Habit, Habits},
     tool::{self, Tool},
-    tree::Tree,
 };
 
 /// Bytes of the model's last words that are kept.
@@ -42,26 +40,20 @@ impl From<FrameError> for Halt {
 
 /// One job's conversation with its model.
 pub(crate) struct Conversation<W> {
-    link: Link<W>,
-    start: Start,
+    pub(super) link: Link<W>,
+    pub(super) start: Start,
     asker: Asker,
-    runner: Runner,
+    pub(super) runner: Runner,
     messages: Vec<Message>,
     /// Bytes of all messages, as far as they count.
     size: usize,
-    said: String,
-    rounds: u32,
+    pub(super) said: String,
+    pub(super) rounds: u32,
     answers: u32,
     model: String,
     usage: Usage,
-    runs: Vec<Run>,
-}
-
-/// The command that failed last, and the state that it judged.
-struct Failure {
-    name: CommandName,
-    result: RunResult,
-    version: u64,
+    pub(super) runs: Vec<Run>,
+    habits: Habits,
 }
 
 impl<W: AsyncWrite + Unpin> Conversation<W> {
@@ -79,6 +71,7 @@ impl<W: AsyncWrite + Unpin> Conversation<W> {
             model: String::new(),
             usage: Usage::default(),
             runs: Vec::new(),
+            habits: Habits::default(),
         }
     }
 
@@ -88,12 +81,14 @@ impl<W: AsyncWrite + Unpin> Conversation<W> {
 
     /// Works until there is something to report.
     pub(crate) async fn run(&mut self) -> Result<Report, FrameError> {
-        let end = match self.refine().await {
-            Ok(end) | Err(Halt::End(end)) => end,
+        let (end, attempt) = match self.refine().await {
+            Ok(ended) => ended,
+            Err(Halt::End(end)) => (end, None),
             Err(Halt::Lost(error)) => return Err(error),
         };
         Ok(Report {
             end,
+            attempt,
             said: prompt::shorten(&self.said, MAX_SAID_BYTES, 0),
             rounds: self.rounds,
             answers: self.answers,
@@ -103,67 +98,8 @@ impl<W: AsyncWrite + Unpin> Conversation<W> {
         })
     }
 
-    async fn refine(&mut self) -> Result<AgentEnd, Halt> {
-        let tree = Tree::open(&self.start.source_tree)
-            .map_err(|error| Halt::End(AgentEnd::Broken { why: error.to_string() }))?;
-        let mut bench = Bench::new(tree, self.start.limits.file_bytes);
-        self.runner.prepare().await?;
-        if let Some(result) = self.runner.run(&mut self.link, &bench, CommandName::Setup).await?
-            && !result.succeeded()
-        {
-            let output = reported(&result);
-            return Ok(AgentEnd::SetupFailed { output });
-        }
-
-        let first = prompt::task(&self.start.task, &self.start.commands);
-        self.push(Message::User { content: first })?;
-        let rounds = self.start.limits.rounds.max(1);
-        let mut last: Option<Failure> = None;
-        for round in 1..=rounds {
-            self.rounds = round;
-            self.link.send(&FromAgent::Round(round)).await?;
-            self.let_model_work(&mut bench).await?;
-            if !bench.is_changed() {
-                return Ok(AgentEnd::NoChange);
-            }
-            let unchanged = last.as_ref().is_some_and(|last| last.version == bench.version());
-            if !unchanged {
-                match self.judge(&bench, round).await? {
-                    Some(failure) => last = Some(failure),
-                    None => return Ok(AgentEnd::Green),
-                }
-            }
-            if let Some(Failure { name, result, .. }) = &last {
-                let task = &self.start.task;
-                let content = prompt::failure(task, round, rounds, *name, result, unchanged);
-                self.push(Message::User { content })?;
-            }
-        }
-        Ok(match last {
-            Some(Failure { name, result, .. }) => {
-                AgentEnd::NotGreen { command: name, output: reported(&result) }
-            }
-            None => AgentEnd::NoChange,
-        })
-    }
-
-    /// Check, then the tests; exit codes decide. `None`: all that there is ended with 0.
-    async fn judge(&mut self, bench: &Bench, round: u32) -> Result<Option<Failure>, Halt> {
-        for name in [CommandName::Check, CommandName::Test] {
-            let Some(result) = self.runner.run(&mut self.link, bench, name).await? else {
-                continue;
-            };
-            let duration_ms = u64::try_from(result.duration.as_millis()).unwrap_or(u64::MAX);
-            self.runs.push(Run { round, name, end: result.end, duration_ms });
-            if !result.succeeded() {
-                return Ok(Some(Failure { name, result, version: bench.version() }));
-            }
-        }
-        Ok(None)
-    }
-
     /// Lets the model call tools until it says that it is done, or has had its turns.
-    async fn let_model_work(&mut self, bench: &mut Bench) -> Result<(), Halt> {
+    pub(super) async fn let_model_work(&mut self, bench: &mut Bench) -> Result<(), Halt> {
         for _ in 0..self.start.limits.turns_per_round {
             let request = Request {
                 system: prompt::system(&self.start.task, self.start.limits.rounds),
@@ -203,19 +139,36 @@ impl<W: AsyncWrite + Unpin> Conversation<W> {
                 return Ok(());
             }
             let mut is_finished = false;
+            let mut stuck = None;
             let mut results = Vec::with_capacity(calls.len());
+            self.habits.next_answer();
             for (call_id, name, arguments) in calls {
                 let done = self.call(bench, &name, &arguments, &mut is_finished).await?;
-                let (content, is_error) = match done {
+                let (mut content, is_error) = match done {
                     Ok(content) => (content, false),
                     Err(why) => (why, true),
                 };
+                // What a command prints holds times and addresses: the state alone says whether it can
+                // come to something else.
+                let counted = if name == tool::RUN { "" } else { content.as_str() };
+                match self.habits.note(&name, &arguments, counted, bench.digest()) {
+                    Habit::Fine => {}
+                    Habit::Again(times) => content.push_str(&prompt::again(times)),
+                    Habit::Stuck(times) => {
+                        stuck = Some(format!(
+                            "the model made the same call {times} times, to the same end"
+                        ));
+                    }
+                }
                 results.push(ToolResult { call_id, content, is_error });
             }
             self.note_results(&results).await?;
             self.push(Message::ToolResults { results })?;
             if is_finished {
                 return Ok(());
+            }
+            if let Some(what) = stuck {
+                return Err(Halt::End(AgentEnd::Stuck { what }));
             }
         }
         Ok(())
@@ -288,7 +241,7 @@ impl<W: AsyncWrite + Unpin> Conversation<W> {
         .map_err(|why| why.0))
     }
 
-    fn push(&mut self, message: Message) -> Result<(), Halt> {
+    pub(super) fn push(&mut self, message: Message) -> Result<(), Halt> {
         self.size += match &message {
             Message::User { content } => content.len(),
             Message::Assistant { content } => content
@@ -310,7 +263,8 @@ impl<W: AsyncWrite + Unpin> Conversation<W> {
     }
 }
 
-fn reported(result: &RunResult) -> String {
-    let output = prompt::compact(&result.output);
+/// A command's output as a report keeps it.
+pub(super) fn reported(output: &str) -> String {
+    let output = prompt::compact(output);
     prompt::shorten(&output, MAX_REPORTED_BYTES / 4, MAX_REPORTED_BYTES / 4 * 3)
 }

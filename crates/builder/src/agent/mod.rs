@@ -8,11 +8,14 @@ mod bench;
 mod clamp;
 mod conversation;
 pub(crate) mod frame;
+mod judgement;
 mod link;
 mod model;
 pub(crate) mod prompt;
 pub(crate) mod protocol;
+mod rounds;
 mod runner;
+mod stuck;
 mod tool;
 mod tree;
 

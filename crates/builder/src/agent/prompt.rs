@@ -4,7 +4,10 @@
 use booty_policy::{Redact, Untrusted, fence, redact, strip_hidden};
 use booty_sandbox::RunResult;
 
-use super::protocol::{CommandName, Commands, NotAccepted, Task};
+use super::{
+    judgement::Failure,
+    protocol::{CommandName, Commands, NotAccepted, Task},
+};
 
 /// Characters of an issue's body that are shown; GitHub takes 65,536.
 const MAX_BODY_CHARS: usize = 65_536;
@@ -84,26 +87,75 @@ fn follow_up(task: &Task, not_accepted: &NotAccepted) -> String {
     )
 }
 
-/// The message after a failed round. `unchanged`: the model has changed nothing since the last one.
+/// What became of the tree since the judgement before.
+pub(crate) enum After {
+    /// The state is a new one.
+    Changed,
+    /// The same state was judged before.
+    Unchanged,
+    /// The state was worse than an earlier round's, and the tree is back at that one.
+    Worse { than: u32, paths: Vec<String> },
+}
+
+/// The message after a failed round.
 pub(crate) fn failure(
     task: &Task,
     round: u32,
     rounds: u32,
-    name: CommandName,
-    result: &RunResult,
-    unchanged: bool,
+    failure: &Failure,
+    after: After,
 ) -> String {
-    let unchanged = if unchanged { " You changed nothing since it last failed." } else { "" };
+    let (end, seconds, output) = match &failure.result {
+        Some(result) => (
+            result.end.to_string(),
+            format!("{:.1}", result.duration.as_secs_f64()),
+            compact(&result.output),
+        ),
+        None => ("found by reading".to_owned(), "0.0".to_owned(), String::new()),
+    };
+    let first = failure.first.join("\n\n");
+    let output = match (first.is_empty(), output.is_empty()) {
+        (true, _) => output,
+        (false, true) => first,
+        // The first failures are worth more than the middle of a long output.
+        (false, false) => {
+            let (head, tail) = (MAX_HEAD_BYTES, MAX_TAIL_BYTES / 4);
+            format!("{}\n\n{}", shorten(&first, head, 0), shorten(&output, 0, tail))
+        }
+    };
+    let after = match after {
+        After::Changed => String::new(),
+        After::Unchanged => " This very state was judged before, and failed like this.".to_owned(),
+        After::Worse { than, paths } => {
+            let paths = outside(&task.nonce, "files", &paths.join("\n"));
+            format!(
+                " That is worse than round {than}, so the tree is back at what it was after round \
+                 {than}. Changed back:\n{paths}\n"
+            )
+        }
+    };
     render(
         include_str!("prompts/failure.md"),
         &[
             ("round", &round.to_string()),
             ("rounds", &rounds.to_string()),
-            ("name", name.as_str()),
-            ("end", &result.end.to_string()),
-            ("seconds", &format!("{:.1}", result.duration.as_secs_f64())),
-            ("unchanged", unchanged),
-            ("output", &outside(&task.nonce, "output", &compact(&result.output))),
+            ("name", &failure.kind.to_string()),
+            ("end", &end),
+            ("seconds", &seconds),
+            ("after", &after),
+            ("output", &outside(&task.nonce, "output", &output)),
+        ],
+    )
+}
+
+/// The message after a round whose change passes, and that no test proves.
+pub(crate) fn unproven(task: &Task, round: u32, rounds: u32, unproven: &[String]) -> String {
+    render(
+        include_str!("prompts/unproven.md"),
+        &[
+            ("round", &round.to_string()),
+            ("rounds", &rounds.to_string()),
+            ("unproven", &outside(&task.nonce, "unproven", &unproven.join("\n"))),
         ],
     )
 }
@@ -112,6 +164,14 @@ pub(crate) fn failure(
 pub(crate) fn ran(task: &Task, name: CommandName, result: &RunResult) -> String {
     let output = outside(&task.nonce, "output", &compact(&result.output));
     format!("`{name}` ended: {}.\n\n{output}", result.end)
+}
+
+/// What is added to the result of a call that was made before, to the same end.
+pub(crate) fn again(times: u32) -> String {
+    format!(
+        "\n\nYou have made this call {times} times, with the same result each time. Do something else, \
+         or call `finish`."
+    )
 }
 
 /// Fences text from outside for the model.
@@ -197,6 +257,12 @@ mod tests {
     use booty_sandbox::End;
 
     use super::*;
+    use crate::agent::protocol::FailureKind;
+
+    fn failed(result: RunResult) -> Failure {
+        let (kind, result) = (FailureKind::Test, Some(result));
+        Failure { kind, result, failing: None, first: Vec::new() }
+    }
 
     fn a_task() -> Task {
         Task {
@@ -261,7 +327,7 @@ mod tests {
         };
         insta::assert_snapshot!(
             "failure",
-            failure(&a_task(), 1, 3, CommandName::Test, &result, false)
+            failure(&a_task(), 1, 3, &failed(result), After::Changed)
         );
     }
 }

@@ -239,6 +239,8 @@ impl fmt::Display for Step {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Report {
     pub(crate) end: AgentEnd,
+    /// The best attempt, which the tree holds; `None`: there is none to show.
+    pub(crate) attempt: Option<Attempt>,
     /// What the model said of its work; from outside as far as trust goes.
     pub(crate) said: String,
     pub(crate) rounds: u32,
@@ -250,14 +252,61 @@ pub(crate) struct Report {
     pub(crate) runs: Vec<Run>,
 }
 
-/// The ways it can end.
+/// What the tree holds at the end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Attempt {
+    /// The round that it was judged in.
+    pub(crate) round: u32,
+    pub(crate) verdict: Verdict,
+}
+
+/// How an attempt was judged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Verdict {
+    /// All commands that there are ended with 0.
+    Passed {
+        /// Tests that fail without the change and pass with it.
+        witnesses: Vec<String>,
+        /// What no test shows.
+        unproven: Vec<String>,
+    },
+    Failed {
+        kind: FailureKind,
+        /// How the run ended that failed.
+        how: Option<End>,
+        /// How many tests failed, where that is known.
+        failing: Option<usize>,
+        /// The failing output, cut.
+        output: String,
+    },
+}
+
+/// The ways an attempt can fail, the worst first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum FailureKind {
+    Check,
+    Test,
+}
+
+impl fmt::Display for FailureKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Check => "check",
+            Self::Test => "test",
+        })
+    }
+}
+
+/// Why it ended. Whether there is something to propose is the attempt's to say.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum AgentEnd {
-    /// Something changed, and all commands that there are ended with 0.
-    Green,
-    /// The rounds are used up; the last failing output, cut.
-    NotGreen { command: CommandName, output: String },
+    /// The attempt was accepted.
+    Done,
+    /// The rounds are used up.
+    RoundsUsed,
     /// The model ended without changing anything.
     NoChange,
     /// The model would not or could not go on.
@@ -268,10 +317,19 @@ pub(crate) enum AgentEnd {
     SandboxUnavailable { why: String },
     /// Before any change: the repository can't be made ready.
     SetupFailed { output: String },
-    /// A limit on the conversation was hit.
+    /// A budget was used up, or a limit on the conversation hit.
     OutOfBudget { what: String },
+    /// The model went in circles.
+    Stuck { what: String },
     /// The tree or the journal is not what it must be.
     Broken { why: String },
+}
+
+impl AgentEnd {
+    /// Whether what the model did until then still counts.
+    pub(crate) fn leaves_work(&self) -> bool {
+        matches!(self, Self::ModelFailed { .. } | Self::OutOfBudget { .. } | Self::Stuck { .. })
+    }
 }
 
 /// One run of a command by the runner.

@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 
 use super::protocol::CommandName;
 
+/// The tool that runs a command.
+pub(crate) const RUN: &str = "run";
+
 /// A call that could be understood.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Tool {
@@ -96,7 +99,7 @@ impl Tool {
             "edit" => Self::Edit(read(name, arguments)?),
             "write" => Self::Write(read(name, arguments)?),
             "delete" => Self::Delete(read(name, arguments)?),
-            "run" => Self::Run(read(name, arguments)?),
+            RUN => Self::Run(read(name, arguments)?),
             "finish" => Self::Finish(read(name, arguments)?),
             _ => {
                 let names: Vec<_> = specs().into_iter().map(|spec| spec.name).collect();
@@ -173,7 +176,7 @@ pub(crate) fn specs() -> Vec<ToolSpec> {
         ),
         spec("delete", "Deletes a file.", json!({"path": path}), &["path"]),
         spec(
-            "run",
+            RUN,
             "Runs one of the repository's own commands in a sandbox without network, and shows how \
              it ended and what it printed.",
             json!({"command": {"type": "string", "enum": ["check", "test"]}}),

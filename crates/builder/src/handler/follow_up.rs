@@ -22,7 +22,7 @@ use crate::{
     claim::{self, Claimed},
     job,
     order::{FollowUp, Order},
-    ours::{Pull, Whose},
+    ours::{Pull, Whose, is_unfinished},
     outcome,
     shared::{Pause, Shared},
 };
@@ -124,6 +124,10 @@ impl FollowUps {
             Whose::Newest => {}
             Whose::Older => return Ok(Err("older_head")),
             Whose::Foreign => return Ok(Err("foreign_head")),
+        }
+        // Nobody has to be told that it fails: it was opened saying so.
+        if is_unfinished(&pull.opened) {
+            return Ok(Err("unfinished"));
         }
         let now = shared.github(&pull.opener).get_pull(&judged.repository, pull.number).await?;
         match now {

@@ -133,6 +133,10 @@ impl Reported {
                     },
                     ..Event::default()
                 };
+                if subject.is_unfinished() {
+                    let said = Event { reason: "unfinished".to_owned(), ..said };
+                    return self.shared.say(order, "job_failed", "failed", said).await;
+                }
                 self.shared.say(order, "job_completed", "completed", said).await
             }
             "failed" => {
@@ -170,9 +174,18 @@ impl Reported {
     async fn set_state(&self, subject: &Subject, event: &Event) -> Result<(), Pause> {
         let set = |job: &mut Job| match event.name.as_str() {
             "applied" => {
-                job.state = JobState::Completed.into();
-                subject.done().clone_into(&mut job.step);
-                job.reason.clear();
+                match subject.is_unfinished() {
+                    false => {
+                        job.state = JobState::Completed.into();
+                        subject.done().clone_into(&mut job.step);
+                        job.reason.clear();
+                    }
+                    true => {
+                        job.state = JobState::Failed.into();
+                        "gave_up".clone_into(&mut job.step);
+                        "unfinished".clone_into(&mut job.reason);
+                    }
+                }
                 job.pull_request = event.number;
                 job.url.clone_from(&event.url);
             }
@@ -204,6 +217,14 @@ impl Subject {
         match &self.effect.write {
             Some(Write::UpdatePullRequest(wanted)) => Some(wanted.pull_request),
             _ => None,
+        }
+    }
+
+    /// Whether what was opened is the best attempt of a job that gave up.
+    fn is_unfinished(&self) -> bool {
+        match &self.effect.write {
+            Some(Write::OpenPullRequest(opened)) => ours::is_unfinished(opened),
+            _ => false,
         }
     }
 

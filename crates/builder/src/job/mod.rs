@@ -3,6 +3,7 @@
 //! again, and the end is in the journal before it is said.
 
 mod child;
+mod conclusion;
 mod converse;
 mod journal;
 mod proposal;
@@ -24,12 +25,13 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::workplace::refused;
 use self::{
+    conclusion::{Conclusion, Standing, conclude},
     journal::{End, JobJournal},
     proposal::Material,
     workplace::{Workplace, mentions},
 };
 use crate::{
-    agent::protocol::{AgentEnd, NotAccepted, Report, Task},
+    agent::protocol::{NotAccepted, Report, Task},
     alert::{self, Origin, Told},
     claim,
     order::{FollowUp, Order, is_pull_for},
@@ -365,14 +367,17 @@ async fn attempt(
 
     let now = (shared.now)();
     let worked = journal.worked();
-    let ending = match ending(&report, rounds) {
+    let is_update = order.follow_up.is_some();
+    let ending = match conclude(&report, rounds, settings.unfinished, is_update) {
         Conclusion::Ended(ending) => ending,
         Conclusion::TryAgain(why) => return Err(Stop::failed(why)),
-        Conclusion::Propose => {
+        Conclusion::Propose(standing) => {
             let changes =
                 place.source.change_set().await.map_err(|error| workplace::refused(&error))?;
-            match proposal::check(&changes, &place.config.limits, &place.config.protected()) {
-                Ok(()) => {
+            let refused =
+                proposal::check(&changes, &place.config.limits, &place.config.protected());
+            match (refused, standing) {
+                (Ok(()), standing) => {
                     let material = Material {
                         order,
                         base,
@@ -384,6 +389,7 @@ async fn attempt(
                             Backend::None => "**none: the operator switched it off**",
                         },
                         report: &report,
+                        standing: &standing,
                         rounds,
                         worked,
                         now,
@@ -393,64 +399,14 @@ async fn attempt(
                         Some(follow_up) => proposal::update(&material, follow_up, changes),
                     }));
                 }
-                Err(ending) => ending,
+                // It would not have been a good one: why it is none is the better answer.
+                (Err(_), Standing::Failing(ending)) => ending,
+                (Err(refused), _) => refused,
             }
         }
     };
     let footer = footer(order, &report, rounds, worked);
     Ok(ended(order, &ending, &footer, now))
-}
-
-/// What comes of an agent's run.
-enum Conclusion {
-    Propose,
-    Ended(Ending),
-    TryAgain(String),
-}
-
-/// What the agent's report means.
-fn ending(report: &Report, rounds: u32) -> Conclusion {
-    Conclusion::Ended(match &report.end {
-        AgentEnd::Green => return Conclusion::Propose,
-        AgentEnd::TryAgain { why } => return Conclusion::TryAgain(why.clone()),
-        AgentEnd::NotGreen { command, output } => {
-            let how = report.runs.last().map(|run| run.end.to_string()).unwrap_or_default();
-            Ending::gave_up(
-                "not_green",
-                format!(
-                    "I gave up: after {} of {rounds} rounds `{command}` still fails ({how}). The end \
-                     of its output:",
-                    report.rounds
-                ),
-            )
-            .quoting(output)
-        }
-        AgentEnd::NoChange => {
-            Ending::needs_human("no_change", "I changed nothing, and need a person. The model said:")
-                .quoting(&report.said)
-        }
-        AgentEnd::ModelFailed { why } => {
-            Ending::gave_up("model_failed", "I gave up because the model could not go on:")
-                .quoting(why)
-        }
-        AgentEnd::SandboxUnavailable { why } => Ending::needs_human(
-            "sandbox_unavailable",
-            "I can't run this repository's commands: sandbox unavailable. The operator has to look:",
-        )
-        .quoting(why),
-        AgentEnd::SetupFailed { output } => Ending::needs_human(
-            "setup_failed",
-            "I did not begin, because the repository's setup command fails:",
-        )
-        .quoting(output),
-        AgentEnd::OutOfBudget { what } => {
-            Ending::gave_up("out_of_budget", format!("I gave up because {what}."))
-        }
-        AgentEnd::Broken { why } => {
-            Ending::gave_up("broken", "I gave up because this job can't be gone on with:")
-                .quoting(why)
-        }
-    })
 }
 
 fn ended(order: &Order, ending: &Ending, footer: &str, now: DateTime<Utc>) -> End {

@@ -14,6 +14,7 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     agent::protocol::{Commands, Report},
+    job::conclusion::Standing,
     order::{FollowUp, Order},
     outcome::{self, Ending, SLOT_OPEN, SLOT_UPDATE},
 };
@@ -36,6 +37,7 @@ pub(crate) struct Material<'a> {
     /// What isolated the commands.
     pub(crate) sandbox: &'a str,
     pub(crate) report: &'a Report,
+    pub(crate) standing: &'a Standing,
     pub(crate) rounds: u32,
     pub(crate) worked: Duration,
     pub(crate) now: DateTime<Utc>,
@@ -74,33 +76,67 @@ pub(crate) fn effect(material: &Material<'_>, changes: ChangeSet) -> Effect {
     let issue = order.issue.get();
     let title = title(&base.title, issue);
     let paths = paths(&changes);
-    let body = format!("Fixes #{issue}\n\n{}", report_of(material, &paths));
-    let said = format!(
-        "Opened #{{number}} as a draft. {} Round {} of {rounds}.\n\n{}",
-        tested_in_one_sentence(report),
-        report.rounds,
-        outcome::signature(order),
-    );
+    // Merged as it is, a change that is known to fail would close its issue.
+    let link = match material.standing {
+        Standing::Proven | Standing::Unproven(_) => format!("Fixes #{issue}"),
+        Standing::Failing(_) => format!("For #{issue}"),
+    };
+    let body = format!("{link}\n\n{}{}", warning(material), report_of(material, &paths));
+    let outcome = match material.standing {
+        Standing::Proven | Standing::Unproven(_) => IssueOutcome {
+            issue,
+            label: booty_events::label::OPENED.to_owned(),
+            comment: format!(
+                "Opened #{{number}} as a draft. {} Round {} of {rounds}.\n\n{}",
+                tested_in_one_sentence(material),
+                report.rounds,
+                outcome::signature(order),
+            ),
+            more_labels: Vec::new(),
+        },
+        Standing::Failing(ending) => ending.showing_the_best(order),
+    };
     let write = OpenPullRequest {
         issue,
         base_branch: base.branch.clone(),
         base_sha: base.sha.clone(),
         branch: order.branch(),
-        commit_message: format!("{title}\n\nFixes #{issue}"),
+        commit_message: format!("{title}\n\n{link}"),
         changes: changes.changes.into_iter().map(file_change).collect(),
         title,
         body,
         draft: true,
         labels: Vec::new(),
-        outcome: Some(IssueOutcome {
-            issue,
-            label: booty_events::label::OPENED.to_owned(),
-            comment: said,
-            more_labels: Vec::new(),
-        }),
-        promote: material.promote,
+        outcome: Some(outcome),
+        promote: material.promote && material.standing.may_be_promoted(),
     };
     outcome::effect(order, SLOT_OPEN, Write::OpenPullRequest(write), material.now)
+}
+
+/// What a reviewer must know before anything else.
+fn warning(material: &Material<'_>) -> String {
+    match material.standing {
+        Standing::Proven => String::new(),
+        Standing::Unproven(unproven) => {
+            let list = Untrusted::new(unproven.join("\n"));
+            format!(
+                "**No test proves all of this.** Everything passes, but it would be good to have \
+                 tests for:\n\n{}\n\nSo this stays a draft until a person ends it.\n\n",
+                markdown::code_block(&list, 4_000)
+            )
+        }
+        Standing::Failing(ending) => {
+            let quoted = ending.quoted.as_deref().unwrap_or_default();
+            let quoted = Untrusted::new(redact(quoted, Redact::default()));
+            let round = material.report.attempt.as_ref().map_or(0, |attempt| attempt.round);
+            format!(
+                "**This does not pass.** {}\n\n{}\n\nIt is the best attempt, of round {round}, to go \
+                 on from by hand. It stays a draft, and no follow-up is made of it.\n\n",
+                ending.sentence,
+                markdown::code_block(&quoted, 4_000),
+            )
+        }
+    }
 }
 
 /// The issue's title as one plain line. Titles are shown as text, but land in commit messages, too,
@@ -218,17 +254,22 @@ pub(crate) fn budget(report: &Report, rounds: u32, worked: Duration) -> String {
     )
 }
 
-fn tested_in_one_sentence(report: &Report) -> String {
+fn tested_in_one_sentence(material: &Material<'_>) -> String {
+    let report = material.report;
+    let round = report.attempt.as_ref().map_or(report.rounds, |attempt| attempt.round);
     let last: Vec<String> = report
         .runs
         .iter()
-        .filter(|run| run.round == report.rounds)
+        .filter(|run| run.round == round)
         .map(|run| format!("`{}`", run.name))
         .collect();
-    if last.is_empty() {
-        "It was not tested: no command is known.".to_owned()
-    } else {
-        format!("Passed: {}.", last.join(", "))
+    let tested = match last.as_slice() {
+        [] => "It was not tested: no command is known.".to_owned(),
+        passed => format!("Passed: {}.", passed.join(", ")),
+    };
+    match material.standing {
+        Standing::Unproven(_) => format!("{tested} No test proves all of it."),
+        Standing::Proven | Standing::Failing(_) => tested,
     }
 }
 

@@ -1,0 +1,109 @@
+//! What an agent's report means for its job.
+
+use crate::{
+    agent::protocol::{AgentEnd, Report, Verdict},
+    outcome::Ending,
+    settings::Unfinished,
+};
+
+/// What comes of an agent's run.
+pub(crate) enum Conclusion {
+    Propose(Standing),
+    Ended(Ending),
+    TryAgain(String),
+}
+
+/// How good a proposal is.
+pub(crate) enum Standing {
+    /// All that there is to run passed, and tests prove the change.
+    Proven,
+    /// All passed, but this no test proves.
+    Unproven(Vec<String>),
+    /// It does not pass. It is shown because it is the best there is, with the end that the job has.
+    Failing(Ending),
+}
+
+impl Standing {
+    /// Whether the draft may end by itself once the verifier accepts its head.
+    pub(crate) fn may_be_promoted(&self) -> bool {
+        matches!(self, Self::Proven)
+    }
+}
+
+/// `is_update`: there is a pull request already. Nothing that is known to fail is put on it.
+pub(crate) fn conclude(
+    report: &Report,
+    rounds: u32,
+    unfinished: Unfinished,
+    is_update: bool,
+) -> Conclusion {
+    if let AgentEnd::TryAgain { why } = &report.end {
+        return Conclusion::TryAgain(why.clone());
+    }
+    let verdict = report.attempt.as_ref().map(|attempt| &attempt.verdict);
+    match verdict {
+        Some(Verdict::Passed { unproven, .. }) if unproven.is_empty() => {
+            Conclusion::Propose(Standing::Proven)
+        }
+        Some(Verdict::Passed { unproven, .. }) => {
+            Conclusion::Propose(Standing::Unproven(unproven.clone()))
+        }
+        Some(Verdict::Failed { .. }) if unfinished == Unfinished::Draft && !is_update => {
+            Conclusion::Propose(Standing::Failing(ending(report, rounds)))
+        }
+        _ => Conclusion::Ended(ending(report, rounds)),
+    }
+}
+
+/// Why a job ends without a change that passes.
+fn ending(report: &Report, rounds: u32) -> Ending {
+    match &report.end {
+        AgentEnd::Done | AgentEnd::RoundsUsed => not_green(report, rounds),
+        AgentEnd::NoChange => {
+            Ending::needs_human("no_change", "I changed nothing, and need a person. The model said:")
+                .quoting(&report.said)
+        }
+        AgentEnd::ModelFailed { why } => {
+            Ending::gave_up("model_failed", "I gave up because the model could not go on:")
+                .quoting(why)
+        }
+        AgentEnd::SandboxUnavailable { why } => Ending::needs_human(
+            "sandbox_unavailable",
+            "I can't run this repository's commands: sandbox unavailable. The operator has to look:",
+        )
+        .quoting(why),
+        AgentEnd::SetupFailed { output } => Ending::needs_human(
+            "setup_failed",
+            "I did not begin, because the repository's setup command fails:",
+        )
+        .quoting(output),
+        AgentEnd::OutOfBudget { what } => {
+            Ending::gave_up("out_of_budget", format!("I gave up because {what}."))
+        }
+        AgentEnd::Stuck { what } => {
+            Ending::gave_up("stuck", format!("I gave up because I went in circles: {what}."))
+        }
+        AgentEnd::Broken { why } | AgentEnd::TryAgain { why } => {
+            Ending::gave_up("broken", "I gave up because this job can't be gone on with:")
+                .quoting(why)
+        }
+    }
+}
+
+fn not_green(report: &Report, rounds: u32) -> Ending {
+    let used = format!("I gave up after {} of {rounds} rounds", report.rounds);
+    match report.attempt.as_ref().map(|attempt| &attempt.verdict) {
+        Some(Verdict::Failed { kind, how, failing, output }) => {
+            let how = how.map(|end| format!(" ({end})")).unwrap_or_default();
+            let failing = match failing {
+                Some(1) => ", 1 test failing".to_owned(),
+                Some(count) => format!(", {count} tests failing"),
+                None => String::new(),
+            };
+            let sentence =
+                format!("{used}: `{kind}` still fails{how}{failing}. The end of its output:");
+            Ending::gave_up("not_green", sentence).quoting(output)
+        }
+        _ => Ending::gave_up("not_green", format!("{used}: no attempt may be shown.")),
+    }
+}
