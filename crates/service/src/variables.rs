@@ -190,6 +190,12 @@ pub const VARIABLES: &[Variable] = &[
         BUILDER,
         "How often Booty goes back to a pull request of its own that the verifier does not accept. 0 to 10.",
     ),
+    variable(
+        "BUILDER_UNFINISHED",
+        "draft",
+        BUILDER,
+        "What becomes of the best attempt of a job that gives up. `draft`: a draft pull request that says what fails, and that stays one. `none`: nothing is pushed.",
+    ),
     secret(
         "GITHUB_READ_TOKEN",
         READING,

@@ -197,8 +197,8 @@ impl<W: AsyncWrite + Unpin> Conversation<W> {
         let Some(best) = attempts.best else { return Ok(None) };
         if bench.digest() != best.state {
             bench.restore(&best.snapshot).map_err(|why| broken(why.0))?;
-            self.said = best.said;
         }
+        self.said = best.said;
         let verdict = match best.judged {
             Judged::Passed(proof) => {
                 Verdict::Passed { witnesses: proof.witnesses, unproven: proof.unproven }
