@@ -62,6 +62,10 @@ impl Bench {
         Self { tree, file_bytes, touched: BTreeMap::new(), kept: 0, version: 0, digest: None }
     }
 
+    pub(crate) fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
     /// The largest file that is read or written.
     pub(crate) fn file_bytes(&self) -> usize {
         self.file_bytes

@@ -12,10 +12,10 @@ use super::{
     link::Link,
     model::Asker,
     prompt,
-    protocol::{AgentEnd, Report, Run, Start, Step},
+    protocol::{self, AgentEnd, CommandName, Report, Start, Step},
     runner::Runner,
     stuck::{Habit, Habits},
-    tool::{self, Tool},
+    tool::{self, Run, RunCommand, Tool},
 };
 
 /// Bytes of the model's last words that are kept.
@@ -52,7 +52,7 @@ pub(crate) struct Conversation<W> {
     answers: u32,
     model: String,
     usage: Usage,
-    pub(super) runs: Vec<Run>,
+    pub(super) runs: Vec<protocol::Run>,
     habits: Habits,
 }
 
@@ -229,12 +229,27 @@ impl<W: AsyncWrite + Unpin> Conversation<W> {
                 self.said = finish.summary;
                 return Ok(Ok("check and tests are run next".to_owned()));
             }
-            Tool::Run(run) => {
-                let ran = self.runner.run(&mut self.link, bench, run.command).await?;
+            Tool::Run(Run { command, only: None }) => {
+                let name = command.into();
+                let ran = self.runner.run(&mut self.link, bench, name).await?;
                 let Some(result) = ran else {
-                    return Ok(Err(format!("this repository names no {} command", run.command)));
+                    return Ok(Err(format!("this repository names no {name} command")));
                 };
-                let text = prompt::ran(&self.start.task, run.command, &result);
+                let text = prompt::ran(&self.start.task, name, &result);
+                return Ok(if result.succeeded() { Ok(text) } else { Err(text) });
+            }
+            Tool::Run(Run { command: RunCommand::Check, only: Some(_) }) => {
+                return Ok(Err("`only` goes with `test`".to_owned()));
+            }
+            Tool::Run(Run { command: RunCommand::Test, only: Some(test) }) => {
+                let ran = self.runner.run_one_test(&mut self.link, bench, &test).await?;
+                let Some(result) = ran else {
+                    return Ok(Err(
+                        "it is not known how to run one test here; run all of them, without `only`"
+                            .to_owned(),
+                    ));
+                };
+                let text = prompt::ran(&self.start.task, CommandName::OneTest, &result);
                 return Ok(if result.succeeded() { Ok(text) } else { Err(text) });
             }
         }

@@ -10,6 +10,7 @@ mod conversation;
 pub(crate) mod frame;
 mod judgement;
 mod link;
+mod map;
 mod model;
 pub(crate) mod prompt;
 pub(crate) mod protocol;

@@ -29,7 +29,7 @@ pub(crate) fn system(task: &Task, rounds: u32) -> String {
 }
 
 /// The first message.
-pub(crate) fn task(task: &Task, commands: &Commands) -> String {
+pub(crate) fn task(task: &Task, commands: &Commands, map: &str) -> String {
     let body: String = task.body.chars().take(MAX_BODY_CHARS).collect();
     let body = if body.trim().is_empty() { "(no description)".to_owned() } else { body };
     let named = |name: CommandName| {
@@ -44,6 +44,13 @@ pub(crate) fn task(task: &Task, commands: &Commands) -> String {
     } else {
         known.join("\n\n")
     };
+    let map = match map {
+        "" => String::new(),
+        map => format!(
+            "Files, what they define, and the tests that touch them:\n{}\n\n",
+            outside(&task.nonce, "map", map)
+        ),
+    };
     let issue = task.issue.to_string();
     let first = if task.restricted {
         let facts = outside(&task.nonce, "alert", &body);
@@ -53,6 +60,7 @@ pub(crate) fn task(task: &Task, commands: &Commands) -> String {
             ("issue", issue.as_str()),
             ("repository", repository),
             ("facts", &facts),
+            ("map", &map),
             ("commands", commands),
         ];
         render(template, &values)
@@ -64,6 +72,7 @@ pub(crate) fn task(task: &Task, commands: &Commands) -> String {
                 ("repository", &task.repository),
                 ("title", &outside(&task.nonce, "title", &task.title)),
                 ("body", &outside(&task.nonce, "issue", &body)),
+                ("map", &map),
                 ("commands", &commands),
             ],
         )
@@ -305,7 +314,10 @@ mod tests {
             ..Commands::default()
         };
         insta::assert_snapshot!("system", system(&a_task(), 3));
-        insta::assert_snapshot!("task", task(&a_task(), &commands));
+        insta::assert_snapshot!(
+            "task",
+            task(&a_task(), &commands, "calc.py: add (tests: test_calc.py)")
+        );
         let not_accepted = NotAccepted {
             number: 1,
             of: 2,
@@ -314,11 +326,11 @@ mod tests {
                     .into(),
         };
         let again = Task { follow_up: Some(not_accepted), ..a_task() };
-        insta::assert_snapshot!("follow_up", task(&again, &commands));
+        insta::assert_snapshot!("follow_up", task(&again, &commands, ""));
         let checked = "exception type: `TypeError`\n\
                        stack frames, the newest first:\n- `calc.py`, line 2, in `add`";
         let alert = Task { restricted: true, body: checked.into(), ..a_task() };
-        insta::assert_snapshot!("alert", task(&alert, &commands));
+        insta::assert_snapshot!("alert", task(&alert, &commands, ""));
         let result = RunResult {
             end: End::Exited(1),
             output: "AssertionError: -1 != 3\n".into(),

@@ -101,7 +101,13 @@ pub(crate) struct Commands {
     pub(crate) setup: Option<CommandLine>,
     pub(crate) check: Option<CommandLine>,
     pub(crate) test: Option<CommandLine>,
+    /// Runs the tests whose names hold what the variable [`ONE_TEST`] says.
+    #[serde(default)]
+    pub(crate) one_test: Option<CommandLine>,
 }
+
+/// The environment variable that names one test.
+pub(crate) const ONE_TEST: &str = "BOOTY_ONE_TEST";
 
 impl Commands {
     pub(crate) fn named(&self, name: CommandName) -> Option<&CommandLine> {
@@ -109,6 +115,7 @@ impl Commands {
             CommandName::Setup => self.setup.as_ref(),
             CommandName::Check => self.check.as_ref(),
             CommandName::Test => self.test.as_ref(),
+            CommandName::OneTest => self.one_test.as_ref(),
         }
     }
 }
@@ -120,6 +127,8 @@ pub(crate) enum CommandName {
     Setup,
     Check,
     Test,
+    /// Of the tests, those that the model names.
+    OneTest,
 }
 
 impl CommandName {
@@ -128,6 +137,7 @@ impl CommandName {
             Self::Setup => "setup",
             Self::Check => "check",
             Self::Test => "test",
+            Self::OneTest => "one_test",
         }
     }
 }
@@ -173,6 +183,8 @@ pub(crate) struct Limits {
     pub(crate) answer_bytes: usize,
     /// Bytes of what one tool call gives back.
     pub(crate) result_bytes: usize,
+    /// Bytes of the map of the repository.
+    pub(crate) map_bytes: usize,
     /// Bytes of a whole conversation.
     pub(crate) conversation_bytes: usize,
     /// How long a model may take for one answer, in milliseconds.
@@ -196,6 +208,8 @@ impl Default for Limits {
             answer_bytes: 4 * 1024 * 1024,
             // About 8,000 tokens.
             result_bytes: 32 * 1024,
+            // About 1,500 tokens, which are sent with every question: about as much as the tools.
+            map_bytes: 6 * 1024,
             // About a million tokens, the largest window there is.
             conversation_bytes: 4 * 1024 * 1024,
             answer_ms: 10 * 60 * 1000,

@@ -11,7 +11,7 @@ use super::{
     bench::{Bench, Snapshot},
     conversation::{Conversation, Halt, reported},
     judgement::{self, Failure, Judged},
-    prompt,
+    map, prompt,
     protocol::{AgentEnd, Attempt, CommandName, FailureKind, FromAgent, Verdict},
     tree::Tree,
 };
@@ -81,7 +81,10 @@ impl<W: AsyncWrite + Unpin> Conversation<W> {
             let output = reported(&result.output);
             return Ok((AgentEnd::SetupFailed { output }, None));
         }
-        let first = prompt::task(&self.start.task, &self.start.commands);
+        let task = &self.start.task;
+        let sought = format!("{}\n{}", task.title, task.body);
+        let map = map::map(bench.tree(), &sought, self.start.limits.map_bytes);
+        let first = prompt::task(task, &self.start.commands, &map);
         self.push(Message::User { content: first })?;
 
         let mut attempts = Attempts::default();

@@ -10,7 +10,10 @@ use super::{
     bench::Bench,
     conversation::Halt,
     link::Link,
-    protocol::{AgentEnd, CommandLine, CommandName, Commands, SandboxChoice, Start, Step},
+    protocol::{
+        AgentEnd, CommandLine, CommandName, Commands, ONE_TEST, SandboxChoice, Start, Step,
+    },
+    tool::TestName,
     tree::Tree,
 };
 
@@ -69,8 +72,30 @@ impl Runner {
         name: CommandName,
     ) -> Result<Option<RunResult>, Halt> {
         let Some(line) = self.commands.named(name).cloned() else { return Ok(None) };
+        self.run_line(link, bench, name, line).await.map(Some)
+    }
+
+    /// Runs the tests that are named so. `None`: it is not known how.
+    pub(crate) async fn run_one_test<W: AsyncWrite + Unpin>(
+        &mut self,
+        link: &mut Link<W>,
+        bench: &Bench,
+        test: &TestName,
+    ) -> Result<Option<RunResult>, Halt> {
+        let Some(mut line) = self.commands.one_test.clone() else { return Ok(None) };
+        line.env.insert(ONE_TEST.to_owned(), test.as_str().to_owned());
+        self.run_line(link, bench, CommandName::OneTest, line).await.map(Some)
+    }
+
+    async fn run_line<W: AsyncWrite + Unpin>(
+        &mut self,
+        link: &mut Link<W>,
+        bench: &Bench,
+        name: CommandName,
+        line: CommandLine,
+    ) -> Result<RunResult, Halt> {
         match link.next_past() {
-            Some(Step::CommandRan { name: ran, result }) if ran == name => return Ok(Some(result)),
+            Some(Step::CommandRan { name: ran, result }) if ran == name => return Ok(result),
             Some(_) => {
                 return Err(Halt::End(AgentEnd::Broken {
                     why: format!("the journal has another step where a run of {name} is needed"),
@@ -81,7 +106,7 @@ impl Runner {
         self.make_ready(link.has_replayed(), bench, name).await?;
         let result = self.run_now(bench, &line).await?;
         link.journal(Step::CommandRan { name, result: result.clone() }).await?;
-        Ok(Some(result))
+        Ok(result)
     }
 
     /// Once for each process. A resumed job has a fresh tree: what setup (and check, for the tests)
@@ -107,7 +132,7 @@ impl Runner {
         let before: &[CommandName] = match name {
             CommandName::Setup => &[],
             CommandName::Check => &[CommandName::Setup],
-            CommandName::Test => &[CommandName::Setup, CommandName::Check],
+            CommandName::Test | CommandName::OneTest => &[CommandName::Setup, CommandName::Check],
         };
         for name in before.iter().filter(|_| resumed) {
             if let Some(line) = self.commands.named(*name).cloned() {

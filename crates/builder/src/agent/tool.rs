@@ -76,7 +76,56 @@ pub(crate) struct Delete {
 #[derive(Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Run {
-    pub(crate) command: CommandName,
+    pub(crate) command: RunCommand,
+    /// Of the tests, those with this in their name.
+    #[serde(default)]
+    pub(crate) only: Option<TestName>,
+}
+
+/// The commands that a model may have run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RunCommand {
+    Check,
+    Test,
+}
+
+impl From<RunCommand> for CommandName {
+    fn from(command: RunCommand) -> Self {
+        match command {
+            RunCommand::Check => Self::Check,
+            RunCommand::Test => Self::Test,
+        }
+    }
+}
+
+/// What names a test. It becomes an argument of the repository's own command, so it can be no option
+/// and nothing to a shell.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct TestName(String);
+
+impl TestName {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for TestName {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        // pytest's `file::Class::test[parameter]`: its filter takes the last part.
+        let last = name.rsplit("::").next().unwrap_or_default();
+        let last = last.split('[').next().unwrap_or_default();
+        let fits = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '-' | ' ' | '/');
+        let is_word = last.chars().next().is_some_and(|c| c.is_alphanumeric() || c == '_');
+        if is_word && last.len() <= 200 && last.chars().all(fits) {
+            Ok(Self(last.to_owned()))
+        } else {
+            Err("`only` is the name of a test: letters, digits, `_`, `.`, `-`, `/` and spaces")
+        }
+    }
 }
 
 #[derive(Debug, PartialEq, Deserialize)]
@@ -179,7 +228,10 @@ pub(crate) fn specs() -> Vec<ToolSpec> {
             RUN,
             "Runs one of the repository's own commands in a sandbox without network, and shows how \
              it ended and what it printed.",
-            json!({"command": {"type": "string", "enum": ["check", "test"]}}),
+            json!({
+                "command": {"type": "string", "enum": ["check", "test"]},
+                "only": {"type": "string", "description": "Of the tests, those with this name."},
+            }),
             &["command"],
         ),
         spec(
@@ -224,6 +276,23 @@ mod tests {
         let error = Tool::parse("run", &json!({"command": "rm -rf /"})).unwrap_err();
         assert!(error.contains("rm -rf"), "{error}");
         assert!(Tool::parse("list", &Value::Null).is_ok());
+        for (name, expected) in [
+            ("tests/test_a.py::TestA::test_x[1-2]", Some("test_x")),
+            ("a::tests::it_adds", Some("it_adds")),
+            ("adds two numbers", Some("adds two numbers")),
+            ("-c", None),
+            ("x; curl http://x", None),
+            ("$(id)", None),
+            ("x\n", None),
+            ("", None),
+        ] {
+            let read = Tool::parse("run", &json!({"command": "test", "only": name}));
+            let read = read.ok().and_then(|tool| match tool {
+                Tool::Run(Run { only, .. }) => only,
+                _ => None,
+            });
+            assert_eq!(read.as_ref().map(TestName::as_str), expected, "{name}");
+        }
     }
 
     #[test]

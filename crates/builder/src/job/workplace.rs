@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 
 use booty_events::{IssueNumber, v1::BaseChosen};
-use booty_policy::{CommandSpec, Config, TreeView, detect_without_setup};
+use booty_policy::{
+    CommandSpec, Config, TreeView,
+    detect::{Runner, runner_of},
+    detect_without_setup,
+};
 use booty_workspace::{Checkout, Remote, Want};
 use tokio_util::sync::CancellationToken;
 
@@ -11,7 +15,7 @@ use super::Stop;
 use crate::{
     agent::{
         Tree, TreePath,
-        protocol::{CommandLine, Commands},
+        protocol::{CommandLine, Commands, ONE_TEST},
     },
     order::Order,
     outcome::Ending,
@@ -109,6 +113,7 @@ pub(crate) async fn prepare(
         setup: config.setup.as_ref().map(line),
         check: config.check.as_ref().map(line),
         test: config.test.as_ref().map(line),
+        one_test: one_test(&source, &config)?,
     };
     Ok(Workplace { source, run, config, commands, is_configured })
 }
@@ -124,10 +129,46 @@ impl Workplace {
     }
 }
 
+/// How one test is run: the test command with one argument more, where it is a single command whose
+/// runner is known.
+fn one_test(source: &Checkout, config: &Config) -> Result<Option<CommandLine>, Stop> {
+    let Some(test) = &config.test else { return Ok(None) };
+    let view = View { tree: open_tree(source)?, source };
+    let runner = runner_of(config.language, test, &view);
+    Ok(one_test_script(&test.command, runner).map(|script| CommandLine { script, ..line(test) }))
+}
+
+fn one_test_script(command: &str, runner: Runner) -> Option<String> {
+    let command = command.trim();
+    let is_single = !command.contains(['\n', ';', '|', '&', '<', '>', '`', '#', '$', '(', ')']);
+    // What npm and make call is given arguments in ways of its own.
+    let first = command.split_whitespace().find(|word| !word.contains('='))?;
+    let is_direct =
+        !matches!(first, "npm" | "yarn" | "pnpm" | "bun" | "make" | "tox" | "nox" | "just");
+    if !is_single || !is_direct {
+        return None;
+    }
+    let name = format!("\"${ONE_TEST}\"");
+    Some(match runner {
+        Runner::Pytest | Runner::Unittest => format!("{command} -k {name}"),
+        Runner::CargoTest | Runner::Nextest => format!("{command} {name}"),
+        Runner::Jest | Runner::Vitest => format!("{command} -t {name}"),
+        Runner::GoTest => format!("{command} -run {name}"),
+        Runner::NodeTest => {
+            command.replacen("--test", &format!("--test --test-name-pattern={name}"), 1)
+        }
+        Runner::Mocha => format!("{command} -g {name}"),
+        Runner::Other => return None,
+    })
+}
+
+fn open_tree(source: &Checkout) -> Result<Tree, Stop> {
+    Tree::open(source.work_tree())
+        .map_err(|error| Stop::away(format!("the checkout can't be read: {error}")))
+}
+
 fn detected(source: &Checkout) -> Result<Config, Stop> {
-    let tree = Tree::open(source.work_tree())
-        .map_err(|error| Stop::away(format!("the checkout can't be read: {error}")))?;
-    let view = View { tree, source };
+    let view = View { tree: open_tree(source)?, source };
     // The sandbox of a job has no network, so that what a setup would install must be there.
     let found = detect_without_setup(&view);
     if let Some(found) = &found {
@@ -196,6 +237,32 @@ mod tests {
         }
         let error = Error::Network { what, source: None };
         assert!(matches!(refused(&error), Stop::Pause(Pause::Away { .. })), "{error}");
+    }
+
+    #[test]
+    fn one_test_is_run_where_it_is_known_how() {
+        for (command, runner, expected) in [
+            (
+                "python3 -m pytest -q",
+                Runner::Pytest,
+                Some("python3 -m pytest -q -k \"$BOOTY_ONE_TEST\""),
+            ),
+            (
+                "CI=1 go test ./...",
+                Runner::GoTest,
+                Some("CI=1 go test ./... -run \"$BOOTY_ONE_TEST\""),
+            ),
+            (
+                "node --test a/",
+                Runner::NodeTest,
+                Some("node --test --test-name-pattern=\"$BOOTY_ONE_TEST\" a/"),
+            ),
+            ("npm test", Runner::Jest, None),
+            ("a && pytest", Runner::Pytest, None),
+            ("./run", Runner::Other, None),
+        ] {
+            assert_eq!(one_test_script(command, runner).as_deref(), expected, "{command}");
+        }
     }
 
     #[test]

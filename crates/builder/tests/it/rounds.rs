@@ -47,7 +47,7 @@ async fn the_best_attempt_of_a_job_that_gives_up_is_a_draft_that_says_so() {
         "**This does not pass.** I gave up after 3 of 3 rounds: `test` still fails (exit code 1)",
         "AssertionError",
         "of round 1",
-        "It multiplies.",
+        "It multiplies",
     ] {
         assert!(opened.body.contains(expected), "{expected}: {}", opened.body);
     }
@@ -117,4 +117,28 @@ async fn there_and_back_again_is_a_circle() {
     world.set("BUILDER_UNFINISHED", "none");
     let (_, reason, _) = ending(&world).await;
     assert_eq!(reason, "stuck");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_test_is_run_by_its_name() {
+    let world = checked(
+        r#"
+      - calls: [{ tool: run, with: { command: test, only: "test_calc.AddTest.test_zero" } }]
+      - calls: [{ tool: run, with: { command: test, only: "test_add" } }]
+      - calls: [{ tool: run, with: { command: test, only: "$(touch x)" } }]
+      - calls: [{ tool: finish, with: { summary: "I looked." } }]
+"#,
+    )
+    .await;
+    ending(&world).await;
+    let ran: Vec<(String, String)> = world
+        .events
+        .all()
+        .into_iter()
+        .filter(|event| event.name == "command_ran")
+        .map(|event| (event.attributes["ended"].clone(), event.attributes["output"].clone()))
+        .collect();
+    assert_eq!(ran.len(), 2, "{ran:?}");
+    assert!(ran[0].0 == "exit code 0" && ran[0].1.contains("Ran 1 test"), "{ran:?}");
+    assert!(ran[1].0 == "exit code 1" && ran[1].1.contains("Ran 1 test"), "{ran:?}");
 }

@@ -62,6 +62,12 @@ fn is_node_config(name: &str) -> bool {
     .any(|start| name.starts_with(start))
 }
 
+/// Whether a file holds tests, or what only tests use.
+pub fn is_test_path(language: Language, path: &str) -> bool {
+    let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+    is_test(language, folder, name)
+}
+
 fn is_test(language: Language, folder: &str, name: &str) -> bool {
     let in_folder = |names: &[&str]| folder.split('/').any(|part| names.contains(&part));
     let (stem, end) = name.rsplit_once('.').unwrap_or((name, ""));

@@ -30,6 +30,7 @@ use crate::{
 
 pub use compare::compare;
 pub(crate) use files::has_tests as is_source;
+pub use files::is_test_path;
 pub use plant::{Plant, plant, weigh};
 pub use study::study;
 
