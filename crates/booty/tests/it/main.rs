@@ -8,5 +8,6 @@ mod checks;
 mod forward;
 mod line;
 mod operator;
+mod programs;
 mod send;
 mod verify;

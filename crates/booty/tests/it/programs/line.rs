@@ -1,0 +1,284 @@
+//! The whole line over one repository for each program. Builder and verifier are processes of the real
+//! program; forge and ingress run here, because their shipped pace is GitHub's.
+
+use std::{
+    fs::File,
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use booty_bus::{Bus, BusSettings, local::LocalServer};
+use booty_events::{Message as _, v1::Event};
+use booty_forge::Credentials;
+use booty_github::app::AppKey;
+use booty_ingress::{AllowList, settings::SpoolSettings};
+use booty_ops::audit::{Report, audit};
+use booty_sim::{Paces, Permission, Sim, SimSettings, Snapshot};
+use chrono::{DateTime, Utc};
+use futures_util::StreamExt as _;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    corpus::Program,
+    model::{ASKED, Model},
+};
+
+const OWNER: &str = "quix";
+const PERSON: &str = "mona";
+const SECRET: &str = "It's a Secret to Everybody";
+/// Only a broken line takes this long for a program. Two work at a time, and the slowest needs 40 s.
+const PATIENCE_PER_PROGRAM: Duration = Duration::from_secs(60);
+/// For what the last one waits.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How often an audit is made that has nothing to wait for.
+const LOOK: Duration = Duration::from_millis(100);
+const STREAM_MAX_BYTES: i64 = 256 << 20;
+
+pub(super) struct Line {
+    pub(super) sim: Sim,
+    pub(super) programs: Vec<Program>,
+    bus: Bus,
+    events: Arc<Mutex<Vec<Event>>>,
+    labelled: DateTime<Utc>,
+    shutdown: CancellationToken,
+    services: JoinSet<()>,
+    follower: JoinHandle<()>,
+    processes: Vec<Process>,
+    _server: LocalServer,
+    folder: tempfile::TempDir,
+}
+
+impl Line {
+    /// Labels one issue for each program.
+    pub(super) async fn start(model: Model) -> Self {
+        let programs = Program::chosen();
+        let folder = tempfile::tempdir().unwrap();
+        let server = LocalServer::start_temporary().await.unwrap();
+        let bus = Bus::connect(BusSettings {
+            max_bytes: Some(STREAM_MAX_BYTES),
+            ..BusSettings::new(server.url(), "booty-programs-test")
+        })
+        .await
+        .unwrap();
+        bus.ensure().await.unwrap();
+        let events = Arc::default();
+        let follower = follow(&bus, &events).await;
+
+        let mut settings = SimSettings::new(folder.path().join("github"));
+        settings.paces = Paces::unlimited();
+        let sim = Sim::start(settings).await.unwrap();
+        sim.create_user(OWNER).unwrap();
+        let write = ["checks", "contents", "issues", "pull_requests"].map(|name| (name, "write"));
+        let app = sim.create_app("booty", &write).unwrap();
+        sim.install_app(app.id, OWNER, &[]).unwrap();
+        for program in &programs {
+            let mut files = program.surroundings();
+            files.push((program.file(), program.buggy.clone()));
+            files.push(match model {
+                Model::RightWithTests => ("test_there.py".to_owned(), is_there(program)),
+                _ => (program.test_file(), program.tests.clone()),
+            });
+            let files: Vec<_> = files
+                .iter()
+                .map(|(path, content)| (path.as_str(), content.as_str(), "100644"))
+                .collect();
+            let repo = repo(program);
+            sim.create_repo(&repo, &files, "main").unwrap();
+            sim.set_permission(&repo, PERSON, Permission::Write).unwrap();
+        }
+
+        let shutdown = CancellationToken::new();
+        let mut services = JoinSet::new();
+        let allowed = format!("{OWNER}/*");
+        let mut settings = booty_ingress::Settings::new(
+            "127.0.0.1:0".parse().unwrap(),
+            SpoolSettings::in_dir(folder.path().join("spool")),
+            AllowList::new(std::slice::from_ref(&allowed), None).unwrap(),
+        );
+        settings.github_secrets = vec![SECRET.into()];
+        let ingress = booty_ingress::App::build(settings, bus.clone()).unwrap();
+        sim.set_webhook(&format!("http://{}/webhooks/github", ingress.address()), SECRET).unwrap();
+        let token = shutdown.clone();
+        services.spawn(async move { ingress.run(token).await.unwrap() });
+
+        let key = AppKey::new(&app.id.to_string(), &app.private_key.clone().into()).unwrap();
+        let mut settings =
+            booty_forge::Settings::new(sim.api_url(), Credentials::App(key), "a key".into());
+        settings.pace = settings.pace.scaled(1000);
+        let forge = booty_forge::App::build(settings, bus.clone()).await.unwrap();
+        let token = shutdown.clone();
+        services.spawn(async move { forge.run(token).await.unwrap() });
+
+        let script = folder.path().join("script.json");
+        std::fs::write(&script, model.script(&programs)).unwrap();
+        let env = [
+            ("NATS_URL", server.url()),
+            ("BOOTY_STREAM_MAX_BYTES", STREAM_MAX_BYTES.to_string()),
+            ("BOOTY_DATA_DIR", folder.path().join("data").display().to_string()),
+            ("ADMIN_ADDR", "127.0.0.1:0".to_owned()),
+            ("ALLOWED_REPOS", allowed),
+            ("GITHUB_API_URL", sim.api_url()),
+            ("GITHUB_GIT_URL", sim.api_url()),
+            ("MODEL", format!("script:{}", script.display())),
+            ("WORKER_COUNT", "2".to_owned()),
+            ("LOG_FORMAT", "json".to_owned()),
+        ];
+        let processes = ["builder", "verifier"]
+            .map(|service| {
+                let mut env = env.to_vec();
+                env.push(("BOOTY_INSTANCE", service.to_owned()));
+                env.retain(|(name, _)| booty_service::variables::is_for(service, name));
+                Process::start(service, &env, folder.path())
+            })
+            .into();
+
+        let labelled = Utc::now();
+        for program in &programs {
+            let (repo, title) = (repo(program), Model::title(program));
+            let issue = sim.open_issue(&repo, PERSON, &title, "Its tests say more.").unwrap();
+            sim.add_label(&repo, issue, "agent:builder", PERSON).unwrap();
+        }
+        Self {
+            sim,
+            programs,
+            bus,
+            events,
+            labelled,
+            shutdown,
+            services,
+            follower,
+            processes,
+            _server: server,
+            folder,
+        }
+    }
+
+    /// Waits until each repository is as wanted, and then until nothing is in flight any more.
+    pub(super) async fn settle(
+        &self,
+        is_done: impl Fn(&booty_sim::RepoView) -> bool,
+    ) -> (Snapshot, Report) {
+        let patience =
+            PATIENCE + PATIENCE_PER_PROGRAM * u32::try_from(self.programs.len()).unwrap();
+        let done = self
+            .sim
+            .wait_for(patience, |seen| seen.repos.iter().all(&is_done).then_some(()))
+            .await
+            .unwrap();
+        if done.is_none() {
+            let seen = self.sim.snapshot().unwrap();
+            let late: Vec<_> = seen.repos.iter().filter(|repo| !is_done(repo)).collect();
+            panic!("never done: {late:#?}; said: {:#?}; logs in {:?}", self.said(), self.keep());
+        }
+        let quiet = async {
+            loop {
+                let report = audit(&self.bus, Utc::now).await.unwrap();
+                if report.rows.iter().all(|row| row.in_flight == 0) {
+                    return report;
+                }
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        let report =
+            tokio::time::timeout(PATIENCE, quiet).await.expect("something stays in flight");
+        (self.sim.snapshot().unwrap(), report)
+    }
+
+    /// The questions that the model was asked, as `(program, turn)`.
+    pub(super) fn asked(&self) -> Vec<(usize, usize)> {
+        let log = std::fs::read_to_string(self.folder.path().join(ASKED)).unwrap();
+        let number = |word: &str| word.split_once('=').unwrap().1.parse().unwrap();
+        log.lines()
+            .map(|line| {
+                let mut words = line.split(' ').map(number);
+                (words.next().unwrap(), words.next().unwrap())
+            })
+            .collect()
+    }
+
+    /// What was said about a program, in order.
+    pub(super) fn said_of(&self, program: &Program) -> Vec<Event> {
+        let repo = repo(program);
+        let events = self.events.lock().unwrap();
+        events.iter().filter(|event| event.repository == repo).cloned().collect()
+    }
+
+    pub(super) fn labelled(&self) -> DateTime<Utc> {
+        self.labelled
+    }
+
+    pub(super) async fn stop(mut self) {
+        self.processes.clear();
+        self.shutdown.cancel();
+        while let Some(ended) = self.services.join_next().await {
+            ended.unwrap();
+        }
+        self.follower.abort();
+    }
+
+    fn said(&self) -> Vec<String> {
+        let events = self.events.lock().unwrap();
+        let line = |event: &Event| {
+            let Event { repository, service, name, reason, detail, .. } = event;
+            format!("{repository} {service} {name} {reason} {detail}")
+        };
+        events.iter().map(line).collect()
+    }
+
+    /// Copies the logs to where they stay.
+    fn keep(&self) -> std::path::PathBuf {
+        let kept = tempfile::Builder::new().prefix("booty-programs-").tempdir().unwrap().keep();
+        for name in ["builder.log", "verifier.log"] {
+            let _ = std::fs::copy(self.folder.path().join(name), kept.join(name));
+        }
+        kept
+    }
+}
+
+pub(super) fn repo(program: &Program) -> String {
+    format!("{OWNER}/{}", program.name)
+}
+
+/// All that a repository without tests for its program knows of it.
+fn is_there(program: &Program) -> String {
+    let name = &program.name;
+    format!(
+        "import unittest\n\nfrom {name} import {name}\n\n\nclass ThereTest(unittest.TestCase):\n    \
+         def test_there(self):\n        self.assertTrue(callable({name}))\n"
+    )
+}
+
+async fn follow(bus: &Bus, events: &Arc<Mutex<Vec<Event>>>) -> JoinHandle<()> {
+    let mut said = bus.client().subscribe("booty.event.>").await.unwrap();
+    bus.client().flush().await.unwrap();
+    let events = Arc::clone(events);
+    tokio::spawn(async move {
+        while let Some(message) = said.next().await {
+            events.lock().unwrap().push(Event::decode(message.payload.as_ref()).unwrap());
+        }
+    })
+}
+
+/// A service as a process, killed when dropped.
+struct Process(Child);
+
+impl Process {
+    fn start(service: &str, env: &[(&str, String)], folder: &std::path::Path) -> Self {
+        let log = File::create(folder.join(format!("{service}.log"))).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_booty"));
+        command.arg(service).env_clear();
+        command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.envs(env.iter().map(|(name, value)| (*name, value)));
+        Self(command.spawn().unwrap())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
