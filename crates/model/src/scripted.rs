@@ -41,7 +41,7 @@ pub struct ScriptedModel {
     script: Script,
 }
 
-/// The file.
+/// The file. Whoever plays it beside [`ScriptedModel`] (a simulated endpoint) picks the same answers.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Script {
@@ -82,6 +82,9 @@ pub struct Turn {
     pub stop: Option<StopReason>,
     /// What it costs; by default an estimate of four bytes a token.
     pub usage: Option<Usage>,
+    /// What an endpoint does wrong before it answers, one each time it is asked. Only a simulated
+    /// endpoint can; [`ScriptedModel`] refuses a script that has any.
+    pub faults: Vec<Value>,
 }
 
 /// One tool call of an answer.
@@ -95,7 +98,7 @@ pub struct Call {
     pub with: Value,
 }
 
-impl ScriptedModel {
+impl Script {
     /// Reads and checks a script.
     ///
     /// # Errors
@@ -104,13 +107,46 @@ impl ScriptedModel {
         let text = std::fs::read_to_string(path)
             .map_err(|source| Error::ScriptUnreadable { path: path.to_owned(), source })?;
         let invalid = |why: String| Error::ScriptInvalid { path: path.to_owned(), why };
-        let script: Script = if path.extension().is_some_and(|extension| extension == "json") {
-            serde_json::from_str(&text).map_err(|error| invalid(error.to_string()))?
+        let is_json = path.extension().is_some_and(|extension| extension == "json");
+        Self::parse(&text, is_json).map_err(invalid)
+    }
+
+    /// Reads a script from YAML or JSON; what is wrong with it otherwise.
+    ///
+    /// # Errors
+    /// When the text is no script.
+    pub fn parse(text: &str, is_json: bool) -> Result<Self, String> {
+        let script: Self = if is_json {
+            serde_json::from_str(text).map_err(|error| error.to_string())?
         } else {
-            serde_saphyr::from_str(&text).map_err(|error| invalid(error.to_string()))?
+            serde_saphyr::from_str(text).map_err(|error| error.to_string())?
         };
         if script.scenarios.is_empty() {
-            return Err(invalid("it has no scenario".to_owned()));
+            return Err("it has no scenario".to_owned());
+        }
+        Ok(script)
+    }
+
+    /// The first scenario that a task fits, and its index.
+    pub fn scenario_for(&self, task: &str) -> Option<(usize, &Scenario)> {
+        let fits = |scenario: &Scenario| match &scenario.matches {
+            Some(wanted) => task.contains(wanted.as_str()),
+            None => true,
+        };
+        self.scenarios.iter().enumerate().find(|(_, scenario)| fits(scenario))
+    }
+}
+
+impl ScriptedModel {
+    /// Reads and checks a script.
+    ///
+    /// # Errors
+    /// When the file can't be read, or is no script.
+    pub fn load(path: &Path) -> Result<Self, Error> {
+        let script = Script::load(path)?;
+        if script.scenarios.iter().flat_map(|s| &s.turns).any(|turn| !turn.faults.is_empty()) {
+            let why = "it has `faults`, which only a simulated endpoint can play".to_owned();
+            return Err(Error::ScriptInvalid { path: path.to_owned(), why });
         }
         Ok(Self { name: format!("script:{}", path.display()), path: path.to_owned(), script })
     }
@@ -120,15 +156,9 @@ impl ScriptedModel {
             Some(Message::User { content }) => content.as_str(),
             _ => "",
         };
-        let fits = |scenario: &Scenario| match &scenario.matches {
-            Some(wanted) => task.contains(wanted.as_str()),
-            None => true,
-        };
-        self.script.scenarios.iter().enumerate().find(|(_, scenario)| fits(scenario)).ok_or_else(
-            || Error::FailFast {
-                why: format!("no scenario of {} fits the task", self.path.display()),
-            },
-        )
+        self.script.scenario_for(task).ok_or_else(|| Error::FailFast {
+            why: format!("no scenario of {} fits the task", self.path.display()),
+        })
     }
 
     /// What is logged of a question: a test can prove that none was asked twice, and what it held.

@@ -23,6 +23,12 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// The model endpoint's script can't be played.
+    #[error("the model script can't be played: {why}")]
+    Script {
+        /// What is wrong with it.
+        why: String,
+    },
     /// The git repository on disk refused.
     #[error("git: {0}")]
     Git(String),

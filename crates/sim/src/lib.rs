@@ -10,6 +10,7 @@ mod faults;
 mod git;
 mod hooks;
 mod limits;
+pub mod model;
 mod record;
 mod rest;
 pub mod sentry;

@@ -111,6 +111,9 @@ fn nothing_that_ships_as_a_service_needs_the_simulator() {
     for service in SERVICES {
         assert_never(&arrows, service, &["booty-sim"]);
     }
+    // The simulated model endpoint plays the scripts of booty-model; nothing goes the other way.
+    assert!(arrows["booty-sim"].contains("booty-model"));
+    assert_never(&arrows, "booty-model", &["booty-sim"]);
 }
 
 #[test]
