@@ -3,13 +3,16 @@
 mod error;
 mod message;
 mod open;
+pub mod price;
+mod remote;
 pub mod scripted;
 
 use async_trait::async_trait;
 
-pub use error::{Class, Error};
+pub use error::{Class, Error, Setting};
 pub use message::{Answer, Message, Part, Request, StopReason, ToolResult, ToolSpec, Usage};
-pub use open::{KNOWN_PROVIDERS, Options, open};
+pub use open::{KNOWN_PROVIDERS, Options, check, open};
+pub use price::{Price, Prices, price_of};
 
 /// Something that answers requests.
 #[async_trait]

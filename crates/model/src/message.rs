@@ -73,6 +73,15 @@ pub enum Part {
         /// The arguments; whatever the model wrote where it was no JSON object.
         arguments: Value,
     },
+    /// What the model thought, in its provider's own words or sealed. It is sent back as it came, to
+    /// the model that it came from and to no other: some providers refuse an answer that lacks it, and
+    /// none can read another's.
+    Reasoning {
+        /// [`crate::Model::name`] of who thought it.
+        by: String,
+        /// The provider's own JSON.
+        data: Value,
+    },
 }
 
 /// What came of a tool call.
@@ -117,7 +126,7 @@ impl Answer {
     pub fn text(&self) -> String {
         let texts = self.parts.iter().filter_map(|part| match part {
             Part::Text { text } => Some(text.as_str()),
-            Part::ToolCall { .. } => None,
+            Part::ToolCall { .. } | Part::Reasoning { .. } => None,
         });
         texts.collect::<Vec<_>>().join("\n")
     }
@@ -149,6 +158,9 @@ pub struct Usage {
     pub cache_read_tokens: u64,
     /// Written to the provider's cache.
     pub cache_write_tokens: u64,
+    /// The provider did not say; four bytes were taken for a token.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_estimated: bool,
 }
 
 impl Usage {
@@ -159,13 +171,28 @@ impl Usage {
             .fold(0, u64::saturating_add)
     }
 
+    /// What a question and its answer cost when nobody says: four bytes a token.
+    pub(crate) fn estimate(request: &Request, parts: &[Part]) -> Self {
+        Self {
+            input_tokens: json_bytes(request) / 4,
+            output_tokens: json_bytes(parts) / 4,
+            is_estimated: true,
+            ..Self::default()
+        }
+    }
+
     /// Adds another answer's cost.
     pub fn add(&mut self, other: &Self) {
         self.input_tokens = self.input_tokens.saturating_add(other.input_tokens);
         self.output_tokens = self.output_tokens.saturating_add(other.output_tokens);
         self.cache_read_tokens = self.cache_read_tokens.saturating_add(other.cache_read_tokens);
         self.cache_write_tokens = self.cache_write_tokens.saturating_add(other.cache_write_tokens);
+        self.is_estimated |= other.is_estimated;
     }
+}
+
+fn json_bytes(value: &(impl Serialize + ?Sized)) -> u64 {
+    serde_json::to_vec(value).map_or(0, |bytes| bytes.len() as u64)
 }
 
 /// serde_json keeps or sorts keys depending on a feature that any crate in the build may turn on,
@@ -243,6 +270,18 @@ mod tests {
         let again: Request = serde_json::from_str(&text).unwrap();
         assert_eq!(again.hash(), request.hash());
         assert_eq!(again.turns(), 1);
+    }
+
+    #[test]
+    fn a_journal_of_before_reasoning_was_kept_can_be_read() {
+        let old = r#"{"parts": [{"type": "text", "text": "t"}], "stop": "end_turn", "model": "m",
+            "id": "i", "usage": {"input_tokens": 1, "output_tokens": 2, "cache_read_tokens": 0,
+            "cache_write_tokens": 0}}"#;
+        let answer: Answer = serde_json::from_str(old).unwrap();
+        assert!(!answer.usage.is_estimated);
+        // And what has neither is written as it was before.
+        let again = serde_json::to_value(&answer).unwrap();
+        assert_eq!(again, serde_json::from_str::<Value>(old).unwrap());
     }
 
     #[test]

@@ -226,9 +226,8 @@ impl Turn {
         let implied = if self.calls.is_empty() { StopReason::EndTurn } else { StopReason::ToolUse };
         Answer {
             usage: self.usage.unwrap_or_else(|| Usage {
-                input_tokens: json_bytes(request) / 4,
-                output_tokens: json_bytes(&parts) / 4,
-                ..Usage::default()
+                is_estimated: false,
+                ..Usage::estimate(request, &parts)
             }),
             parts,
             stop: self.stop.unwrap_or(implied),
@@ -236,8 +235,4 @@ impl Turn {
             id: format!("turn_{number}"),
         }
     }
-}
-
-fn json_bytes(value: &impl serde::Serialize) -> u64 {
-    serde_json::to_vec(value).map_or(0, |bytes| bytes.len() as u64)
 }

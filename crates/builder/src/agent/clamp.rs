@@ -13,8 +13,19 @@ const DROPPED: &str = "booty_dropped_bytes";
 pub(crate) fn clamp(mut answer: Answer, limits: &Limits) -> Answer {
     let mut calls = 0usize;
     let mut left = limits.answer_bytes;
+    // Sealed: half of it is worth nothing.
+    let mut thoughts_left = limits.answer_bytes / 2;
+    answer.parts.retain(|part| {
+        let Part::Reasoning { data, .. } = part else { return true };
+        let size = data.to_string().len();
+        let fits = size <= thoughts_left;
+        thoughts_left -= if fits { size } else { 0 };
+        fits
+    });
+    left -= limits.answer_bytes / 2 - thoughts_left;
     for part in &mut answer.parts {
         match part {
+            Part::Reasoning { by, .. } => truncate(by, 200),
             Part::Text { text } => {
                 let fits = text.floor_char_boundary(left.min(limits.file_bytes));
                 if fits < text.len() {
@@ -106,7 +117,7 @@ mod tests {
             .iter()
             .filter_map(|part| match part {
                 Part::ToolCall { arguments, .. } => Some(dropped_bytes(arguments)),
-                Part::Text { .. } => None,
+                Part::Text { .. } | Part::Reasoning { .. } => None,
             })
             .collect();
         assert_eq!(calls.len(), limits.calls_per_answer);

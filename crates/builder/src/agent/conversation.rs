@@ -126,7 +126,7 @@ impl<W: AsyncWrite + Unpin> Conversation<W> {
                     Part::ToolCall { id, name, arguments } => {
                         Some((id.clone(), name.clone(), arguments.clone()))
                     }
-                    Part::Text { .. } => None,
+                    Part::Text { .. } | Part::Reasoning { .. } => None,
                 })
                 .collect();
             self.push(Message::Assistant { content: answer.parts })?;
@@ -264,6 +264,7 @@ impl<W: AsyncWrite + Unpin> Conversation<W> {
                 .map(|part| match part {
                     Part::Text { text } => text.len(),
                     Part::ToolCall { arguments, .. } => arguments.to_string().len(),
+                    Part::Reasoning { data, .. } => data.to_string().len(),
                 })
                 .sum(),
             Message::ToolResults { results } => results.iter().map(|r| r.content.len()).sum(),

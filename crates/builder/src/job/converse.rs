@@ -155,7 +155,7 @@ async fn say_step(
             attribute("text", excerpt(&answer.text()));
             let calls = answer.parts.iter().filter_map(|part| match part {
                 booty_model::Part::ToolCall { name, .. } => Some(name.as_str()),
-                booty_model::Part::Text { .. } => None,
+                booty_model::Part::Text { .. } | booty_model::Part::Reasoning { .. } => None,
             });
             let calls: Vec<&str> = calls.collect();
             let detail = match calls.as_slice() {
