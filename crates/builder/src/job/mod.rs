@@ -2,8 +2,10 @@
 //! builder killed anywhere goes on where it stopped: answers are not asked for again, commands not run
 //! again, and the end is in the journal before it is said.
 
+mod cage;
 mod child;
 mod converse;
+mod egress;
 mod journal;
 mod proposal;
 mod workplace;
@@ -425,19 +427,16 @@ fn ending(report: &Report, rounds: u32) -> Conclusion {
             )
             .quoting(output)
         }
-        AgentEnd::NoChange => {
-            Ending::needs_human("no_change", "I changed nothing, and need a person. The model said:")
-                .quoting(&report.said)
-        }
+        AgentEnd::NoChange => Ending::needs_human(
+            "no_change",
+            "I changed nothing, and need a person. The model said:",
+        )
+        .quoting(&report.said),
         AgentEnd::ModelFailed { why } => {
             Ending::gave_up("model_failed", "I gave up because the model could not go on:")
                 .quoting(why)
         }
-        AgentEnd::SandboxUnavailable { why } => Ending::needs_human(
-            "sandbox_unavailable",
-            "I can't run this repository's commands: sandbox unavailable. The operator has to look:",
-        )
-        .quoting(why),
+        AgentEnd::SandboxUnavailable { why } => cage::no_sandbox(why),
         AgentEnd::SetupFailed { output } => Ending::needs_human(
             "setup_failed",
             "I did not begin, because the repository's setup command fails:",

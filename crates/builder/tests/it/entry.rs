@@ -16,7 +16,11 @@ pub(crate) fn agent_program() -> AgentProgram {
     let script = format!(
         "exec 3>&1 >/dev/null; exec env {ENTRY}=agent \"$0\" entry::agent_process --exact --nocapture"
     );
-    AgentProgram { program: "/bin/sh".into(), args: vec!["-c".into(), script, this_program()] }
+    AgentProgram {
+        program: "/bin/sh".into(),
+        args: vec!["-c".into(), script, this_program()],
+        files: vec![this_program().into()],
+    }
 }
 
 /// How a builder is started as a process of its own; settings come through the environment.
@@ -35,6 +39,13 @@ fn is_started_as(entry: &str) -> bool {
     std::env::var(ENTRY).is_ok_and(|value| value == entry)
 }
 
+/// Descriptor 3. It can't be opened by its name in /proc: the pipe is another user's.
+#[allow(unsafe_code)]
+fn frames() -> std::fs::File {
+    // SAFETY: the shell that started this process opened it, and nothing else here uses it.
+    unsafe { std::os::fd::FromRawFd::from_raw_fd(3) }
+}
+
 #[test]
 fn agent_process() {
     if !is_started_as("agent") {
@@ -42,8 +53,7 @@ fn agent_process() {
     }
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let done = runtime.block_on(async {
-        let stdout = std::fs::OpenOptions::new().write(true).open("/proc/self/fd/3").unwrap();
-        agent::main(tokio::io::stdin(), tokio::fs::File::from_std(stdout)).await
+        agent::main(tokio::io::stdin(), tokio::fs::File::from_std(frames())).await
     });
     // The thread that reads standard input may never end.
     runtime.shutdown_background();
