@@ -9,6 +9,8 @@ use booty_service::Env;
 use tokio_util::sync::CancellationToken;
 
 const ENTRY: &str = "BOOTY_TEST_ENTRY";
+/// What a probe tries, as JSON; in a builder's environment: that its agent is a probe.
+pub(crate) const TARGETS: &str = "BOOTY_TEST_TARGETS";
 
 /// How the agent is started. Its environment is set inside the shell, so that what the builder gives
 /// it can be seen as it is.
@@ -19,6 +21,18 @@ pub(crate) fn agent_program() -> AgentProgram {
     AgentProgram {
         program: "/bin/sh".into(),
         args: vec!["-c".into(), script, this_program()],
+        files: vec![this_program().into()],
+    }
+}
+
+/// An agent that does no work but tries where it gets to, and says so to its model.
+pub(crate) fn probe_program(targets: &str) -> AgentProgram {
+    let script = format!(
+        "exec env {ENTRY}=probe {TARGETS}=\"$1\" \"$0\" entry::probe_process --exact --nocapture"
+    );
+    AgentProgram {
+        program: "/bin/sh".into(),
+        args: vec!["-c".into(), script, this_program(), targets.to_owned()],
         files: vec![this_program().into()],
     }
 }
@@ -61,6 +75,13 @@ fn agent_process() {
 }
 
 #[test]
+fn probe_process() {
+    if is_started_as("probe") {
+        crate::cage::probe(&std::env::var(TARGETS).unwrap());
+    }
+}
+
+#[test]
 fn builder_process() {
     if !is_started_as("builder") {
         return;
@@ -72,7 +93,13 @@ fn builder_process() {
         let url = env.required("NATS_URL");
         env.finish().unwrap();
         settings.holder = "builder-1".into();
-        settings.agent = agent_program();
+        settings.agent = match std::env::var(TARGETS) {
+            Ok(targets) => {
+                settings.model = "ollama:probe".into();
+                probe_program(&targets)
+            }
+            Err(_) => agent_program(),
+        };
         let bus = Bus::connect(BusSettings::new(url, "builder")).await.unwrap();
         let app = App::build(settings, bus).await.unwrap();
         app.run(CancellationToken::new()).await.unwrap();
