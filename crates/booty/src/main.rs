@@ -22,6 +22,7 @@ use std::{io::Write as _, process::ExitCode};
 
 use booty_service::{Exit, SettingsErrors};
 use clap::Parser as _;
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 use crate::cli::{Cli, Command};
 
@@ -37,6 +38,10 @@ fn main() -> ExitCode {
     // It becomes other programs, with no thread or descriptor of a runtime in the way.
     if let Command::Forward(args) = cli.command {
         return booty_sandbox::forward::main(args.arguments);
+    }
+    // Its environment and memory hold secrets; others of the same user must not read them by /proc.
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        return report(&anyhow::Error::from(error).context("this process can't be closed to others")).into();
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

@@ -104,6 +104,8 @@ pub struct AgentProgram {
     pub program: PathBuf,
     /// Its arguments.
     pub args: Vec<String>,
+    /// What it reads besides itself and the system's folders: in its cage there is nothing else.
+    pub files: Vec<PathBuf>,
 }
 
 impl Settings {

@@ -5,11 +5,12 @@ use std::{sync::Arc, time::Duration};
 use booty_bus::{Bucket, Bus};
 use booty_events::{RepoName, Service, bucket, v1::Event};
 use booty_github::{Client, ClientSettings, Scope, TokenSource};
+use booty_sandbox::{Sandbox, Unavailable};
 use booty_service::{JobStore, Outbox};
 pub(crate) use booty_service::{Pause, chain};
 use booty_workspace::{WorkspaceSettings, Workspaces};
 use chrono::{DateTime, Utc};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
 use crate::{Error, Settings, order::Order};
@@ -33,6 +34,8 @@ pub(crate) struct Shared {
     /// The same tokens as they are, for fetching with Git.
     pub(crate) tokens: Arc<dyn TokenSource>,
     pub(crate) workspaces: Workspaces,
+    /// Made when the first job needs it.
+    sandbox: OnceCell<Sandbox>,
     /// One for each job that may be worked on at one time, whatever brought it.
     places: Semaphore,
     pub(crate) now: fn() -> DateTime<Utc>,
@@ -57,6 +60,7 @@ impl Shared {
                 limits: booty_workspace::TreeLimits::default(),
                 fetch_timeout: FETCH_TIMEOUT,
             })?,
+            sandbox: OnceCell::new(),
             places: Semaphore::new(settings.worker_count),
             now: Utc::now,
             salt: rand::random,
@@ -76,6 +80,11 @@ impl Shared {
             }
             () = stop.cancelled() => Err(Pause::away("the worker stops")),
         }
+    }
+
+    /// What agents are started in. Where there is none, it is looked for again by the next job.
+    pub(crate) async fn sandbox(&self) -> Result<&Sandbox, Unavailable> {
+        self.sandbox.get_or_try_init(|| Sandbox::prepare(self.settings.sandbox.clone())).await
     }
 
     /// GitHub as the job may read it.

@@ -151,6 +151,17 @@ impl ScriptedModel {
         Ok(Self { name: format!("script:{}", path.display()), path: path.to_owned(), script })
     }
 
+    /// The files that questions are written to.
+    pub fn logs(&self) -> Vec<PathBuf> {
+        let logs = [&self.script.asked_log, &self.script.told_log];
+        logs.into_iter().flatten().map(|log| self.beside(log)).collect()
+    }
+
+    /// A path as the script means it.
+    fn beside(&self, path: &Path) -> PathBuf {
+        self.path.parent().unwrap_or(Path::new(".")).join(path)
+    }
+
     fn scenario(&self, request: &Request) -> Result<(usize, &Scenario), Error> {
         let task = match request.messages.first() {
             Some(Message::User { content }) => content.as_str(),
@@ -176,7 +187,7 @@ impl ScriptedModel {
     }
 
     fn append(&self, log: &Path, line: &str) -> Result<(), Error> {
-        let log = self.path.parent().unwrap_or(Path::new(".")).join(log);
+        let log = self.beside(log);
         OpenOptions::new()
             .create(true)
             .append(true)

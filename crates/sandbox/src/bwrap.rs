@@ -56,7 +56,7 @@ const LIMIT_PROCESSES: &str = "if (ulimit -u \"$0\") 2>/dev/null; then ulimit -u
     || { echo 'the number of processes cannot be limited'; exit 126; }; exec \"$@\"";
 
 /// The arguments of one sandbox, and the descriptors that they name.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Arguments {
     /// Handed over in a memory file: the arguments of a process can be read by everyone, its
     /// sandbox included.
@@ -72,6 +72,27 @@ pub(crate) enum Reach {
     Staged,
 }
 
+impl Reach {
+    /// Where bubblewrap finds `path`, which the child mounts on its stage if need be.
+    pub(crate) fn stage(&self, prelude: &mut Prelude, path: &Path) -> io::Result<PathBuf> {
+        match self {
+            Self::Directly => Ok(path.to_owned()),
+            Self::Staged => {
+                let target = format!("/tmp/{}", prelude.stage.len());
+                let source = CString::new(path.as_os_str().as_bytes())?;
+                let is_folder = std::fs::symlink_metadata(path)?.is_dir();
+                prelude.stage.push(Staged {
+                    source,
+                    target: CString::new(target.as_str())?,
+                    is_folder,
+                });
+                prelude.staged.reserve(prelude.stage.len());
+                Ok(PathBuf::from(target))
+            }
+        }
+    }
+}
+
 impl Arguments {
     /// All but the program. `status` and `block` are the child's ends of two pipes.
     pub(crate) fn new(
@@ -82,28 +103,11 @@ impl Arguments {
         status: OwnedFd,
         block: OwnedFd,
     ) -> io::Result<(Self, Prelude)> {
-        let mut arguments = Self { list: Vec::new(), keep: Vec::new() };
-        let mut prelude = Prelude::default();
+        let (mut arguments, mut prelude) = (Self::default(), Prelude::default());
         arguments.isolation();
         arguments.root()?;
         arguments.scratch(command);
-        let mut stage = |path: &Path| -> io::Result<PathBuf> {
-            match reach {
-                Reach::Directly => Ok(path.to_owned()),
-                Reach::Staged => {
-                    let target = format!("/tmp/{}", prelude.stage.len());
-                    let source = CString::new(path.as_os_str().as_bytes())?;
-                    let is_folder = std::fs::symlink_metadata(path)?.is_dir();
-                    prelude.stage.push(Staged {
-                        source,
-                        target: CString::new(target.as_str())?,
-                        is_folder,
-                    });
-                    prelude.staged.reserve(prelude.stage.len());
-                    Ok(PathBuf::from(target))
-                }
-            }
-        };
+        let mut stage = |path: &Path| reach.stage(&mut prelude, path);
         for folder in read_only {
             let source = stage(folder)?;
             arguments.paths("--ro-bind", &source, folder);
@@ -126,24 +130,33 @@ impl Arguments {
         arguments.texts(&["--remount-ro", "/"]);
         arguments.paths("--chdir", &Path::new(WORK_TREE).join(&command.directory), Path::new(""));
         arguments.environment(command, read_only);
-        if let Some(filter) = seccomp::filter() {
-            let descriptor = arguments.memory_file(&filter)?;
-            arguments.texts(&["--seccomp", &descriptor]);
-        }
-        let number = arguments.keep(status);
-        arguments.texts(&["--json-status-fd", &number]);
-        let number = arguments.keep(block);
-        arguments.texts(&["--block-fd", &number]);
+        arguments.controls(status, block)?;
         Ok((arguments, prelude))
     }
 
-    /// The command line, and the descriptors that must survive exec.
-    pub(crate) fn command_line(
-        mut self,
-        command: &Command,
-    ) -> io::Result<(Vec<String>, Vec<OwnedFd>)> {
+    /// What closes the holes of namespaces, and the pipes by which a start is followed.
+    pub(crate) fn controls(&mut self, status: OwnedFd, block: OwnedFd) -> io::Result<()> {
+        if let Some(filter) = seccomp::filter() {
+            let descriptor = self.memory_file(&filter)?;
+            self.texts(&["--seccomp", &descriptor]);
+        }
+        let number = self.keep(status);
+        self.texts(&["--json-status-fd", &number]);
+        let number = self.keep(block);
+        self.texts(&["--block-fd", &number]);
+        Ok(())
+    }
+
+    /// The option that names the list, and the descriptors that must survive exec.
+    pub(crate) fn finish(mut self) -> io::Result<(String, Vec<OwnedFd>)> {
         let list = std::mem::take(&mut self.list);
         let descriptor = self.memory_file(&list)?;
+        Ok((descriptor, self.keep))
+    }
+
+    /// The command line, and the descriptors that must survive exec.
+    pub(crate) fn command_line(self, command: &Command) -> io::Result<(Vec<String>, Vec<OwnedFd>)> {
+        let (descriptor, keep) = self.finish()?;
         let processes = command.limits.processes.to_string();
         let then: &[&str] = match command.network {
             Network::None => &["/bin/sh", "-c"],
@@ -153,7 +166,7 @@ impl Arguments {
         line.push(&processes);
         line.extend(then);
         line.push(&command.script);
-        Ok((line.into_iter().map(str::to_owned).collect(), self.keep))
+        Ok((line.into_iter().map(str::to_owned).collect(), keep))
     }
 
     fn isolation(&mut self) {
@@ -162,7 +175,7 @@ impl Arguments {
         self.texts(&["--uid", INSIDE_ID, "--gid", INSIDE_ID, "--hostname", "booty"]);
     }
 
-    fn root(&mut self) -> io::Result<()> {
+    pub(crate) fn root(&mut self) -> io::Result<()> {
         self.texts(&["--ro-bind", "/usr", "/usr"]);
         for name in ROOT_FOLDERS {
             let path = Path::new("/").join(name);
@@ -213,7 +226,7 @@ impl Arguments {
         }
     }
 
-    fn texts(&mut self, texts: &[&str]) {
+    pub(crate) fn texts(&mut self, texts: &[&str]) {
         for text in texts {
             self.list.extend(text.as_bytes());
             self.list.push(0);
@@ -221,7 +234,7 @@ impl Arguments {
     }
 
     /// An option with one path or, when `second` is not empty, two.
-    fn paths(&mut self, option: &str, first: &Path, second: &Path) {
+    pub(crate) fn paths(&mut self, option: &str, first: &Path, second: &Path) {
         self.texts(&[option]);
         for path in [first, second].into_iter().map(Path::as_os_str).filter(|path| !path.is_empty())
         {
@@ -230,13 +243,13 @@ impl Arguments {
         }
     }
 
-    fn keep(&mut self, descriptor: OwnedFd) -> String {
+    pub(crate) fn keep(&mut self, descriptor: OwnedFd) -> String {
         let number = descriptor.as_raw_fd().to_string();
         self.keep.push(descriptor);
         number
     }
 
-    fn memory_file(&mut self, content: &[u8]) -> io::Result<String> {
+    pub(crate) fn memory_file(&mut self, content: &[u8]) -> io::Result<String> {
         let descriptor = rustix::fs::memfd_create(c"booty-sandbox", MemfdFlags::CLOEXEC)?;
         let mut file = std::fs::File::from(descriptor);
         file.write_all(content)?;

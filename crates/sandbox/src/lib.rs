@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod bwrap;
+mod cage;
 mod cgroup;
 mod command;
 mod error;
@@ -18,6 +19,7 @@ mod spawn;
 mod tree;
 mod watch;
 
+pub use cage::{Cage, CageEnd, CageHandle, Caged};
 pub use command::{Command, Limits};
 pub use error::{Error, Unavailable};
 pub use mount::Mount;

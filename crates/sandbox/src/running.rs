@@ -59,7 +59,7 @@ impl Victim {
     }
 
     /// Waits until everyone in the namespace is dead, which the kernel says with the end of its init.
-    async fn dead(&self) {
+    pub(crate) async fn dead(&self) {
         if let Self::Init(init) = self {
             if timeout(DEATH, init.readable()).await.is_err() {
                 tracing::warn!(event = "sandbox_slow_death", "a killed sandbox is not gone yet");

@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// bubblewrap takes some 50 ms; a machine under load takes longer.
-const SETUP: Duration = Duration::from_secs(20);
+pub(crate) const SETUP: Duration = Duration::from_secs(20);
 
 /// Runs commands as its settings say. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -121,6 +121,20 @@ impl Sandbox {
     pub fn has_exits(&self) -> bool {
         let settings = &self.shared.settings;
         settings.forwarder.is_some() && settings.backend != Backend::None
+    }
+
+    /// What it was prepared with; programs and folders are named as they were found.
+    pub fn settings(&self) -> &SandboxSettings {
+        &self.shared.settings
+    }
+
+    /// Who commands run as when Booty runs as root.
+    pub fn run_as(&self) -> Option<(u32, u32)> {
+        self.shared.run_as
+    }
+
+    pub(crate) fn parts(&self) -> &Shared {
+        &self.shared
     }
 
     /// What isolates commands, for logs, health pages and pull requests.
@@ -283,7 +297,7 @@ fn said(output: Output) -> Error {
 }
 
 /// A whole number of one of bubblewrap's JSON lines.
-fn number(line: &str, name: &str) -> Option<i32> {
+pub(crate) fn number(line: &str, name: &str) -> Option<i32> {
     let document: serde_json::Value = serde_json::from_str(line).ok()?;
     document.get(name)?.as_i64()?.try_into().ok()
 }

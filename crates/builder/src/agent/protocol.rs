@@ -60,6 +60,9 @@ pub(crate) struct Start {
     pub(crate) model: String,
     pub(crate) model_api_key: Option<String>,
     pub(crate) model_base_url: Option<String>,
+    /// The Unix socket behind which the model is; the agent has no other network.
+    #[serde(default)]
+    pub(crate) model_socket: Option<PathBuf>,
 }
 
 impl fmt::Debug for Start {

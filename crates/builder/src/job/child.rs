@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use booty_sandbox::{Cage, CageEnd, CageHandle, Caged, Sandbox};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _},
@@ -21,28 +22,51 @@ use crate::{
     },
 };
 
-/// Where the sandbox's program is looked for. The agent's environment holds this and nothing else.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// How much of the agent's last words is kept.
 const MAX_STDERR_BYTES: usize = 4 * 1024;
 /// How long an agent that has reported may take to end.
 const END_LIMIT: Duration = Duration::from_secs(2);
 
-/// The agent. Dropping it kills its process group; what runs in a sandbox dies with it.
+/// The agent. Dropping it kills it, and what runs in its sandboxes.
 pub(crate) struct Agent {
-    process: Child,
     stdin: ChildStdin,
     stdout: ChildStdout,
     stderr: JoinHandle<Vec<u8>>,
-    _group: Group,
+    life: Life,
+}
+
+/// What holds it.
+enum Life {
+    Caged(Box<CageHandle>),
+    /// Nothing but a process group.
+    Bare(Box<Child>, Group),
+}
+
+/// How it ended.
+pub(crate) enum AgentEnded {
+    /// As a process does; `None`: it had to be killed.
+    Ended(Option<ExitStatus>),
+    /// It never began, because its cage could not be built.
+    NotBuilt,
 }
 
 impl Agent {
-    pub(crate) fn spawn(program: &AgentProgram) -> std::io::Result<Self> {
+    /// Starts it where it can reach nothing but what is named.
+    pub(crate) async fn spawn_caged(
+        sandbox: &Sandbox,
+        cage: &Cage,
+    ) -> Result<Self, booty_sandbox::Error> {
+        let Caged { stdin, stdout, stderr, handle } = sandbox.confine(cage).await?;
+        let stderr = tokio::spawn(last_words(stderr));
+        Ok(Self { stdin, stdout, stderr, life: Life::Caged(Box::new(handle)) })
+    }
+
+    /// Starts it as it is, with an environment that holds `path` and nothing else.
+    pub(crate) fn spawn_bare(program: &AgentProgram, path: &str) -> std::io::Result<Self> {
         let mut process = Command::new(&program.program)
             .args(&program.args)
             .env_clear()
-            .env("PATH", PATH)
+            .env("PATH", path)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -55,7 +79,7 @@ impl Agent {
         let stdout = process.stdout.take().ok_or_else(missing)?;
         let stderr = process.stderr.take().ok_or_else(missing)?;
         let stderr = tokio::spawn(last_words(stderr));
-        Ok(Self { process, stdin, stdout, stderr, _group: group })
+        Ok(Self { stdin, stdout, stderr, life: Life::Bare(Box::new(process), group) })
     }
 
     pub(crate) async fn say(&mut self, frame: &ToAgent) -> Result<(), FrameError> {
@@ -68,13 +92,23 @@ impl Agent {
 
     /// Waits for the end of an agent that has nothing more to say, and kills it if it does not come.
     /// Returns how it ended and its last words.
-    pub(crate) async fn end(self) -> (Option<ExitStatus>, String) {
-        let Self { mut process, stdin, stdout, stderr, _group } = self;
+    pub(crate) async fn end(self) -> (AgentEnded, String) {
+        let Self { stdin, stdout, stderr, life } = self;
         drop((stdin, stdout));
-        let status = timeout(END_LIMIT, process.wait()).await.ok().and_then(Result::ok);
-        drop(_group);
+        let ended = match life {
+            Life::Caged(handle) => match handle.end(END_LIMIT).await {
+                CageEnd::Exited(status) => AgentEnded::Ended(Some(status)),
+                CageEnd::NotBuilt => AgentEnded::NotBuilt,
+                CageEnd::Killed => AgentEnded::Ended(None),
+            },
+            Life::Bare(mut process, group) => {
+                let status = timeout(END_LIMIT, process.wait()).await.ok().and_then(Result::ok);
+                drop(group);
+                AgentEnded::Ended(status)
+            }
+        };
         let words = timeout(END_LIMIT, stderr).await.ok().and_then(Result::ok).unwrap_or_default();
-        (status, String::from_utf8_lossy(&words).trim().to_owned())
+        (ended, String::from_utf8_lossy(&words).trim().to_owned())
     }
 }
 

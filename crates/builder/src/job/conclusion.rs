@@ -1,5 +1,6 @@
 //! What an agent's report means for its job.
 
+use super::cage;
 use crate::{
     agent::protocol::{AgentEnd, Report, Verdict},
     outcome::Ending,
@@ -67,11 +68,7 @@ fn ending(report: &Report, rounds: u32) -> Ending {
             Ending::gave_up("model_failed", "I gave up because the model could not go on:")
                 .quoting(why)
         }
-        AgentEnd::SandboxUnavailable { why } => Ending::needs_human(
-            "sandbox_unavailable",
-            "I can't run this repository's commands: sandbox unavailable. The operator has to look:",
-        )
-        .quoting(why),
+        AgentEnd::SandboxUnavailable { why } => cage::no_sandbox(why),
         AgentEnd::SetupFailed { output } => Ending::needs_human(
             "setup_failed",
             "I did not begin, because the repository's setup command fails:",

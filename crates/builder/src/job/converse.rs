@@ -6,7 +6,13 @@ use booty_policy::{Redact, redact};
 use booty_sandbox::Backend;
 use secrecy::ExposeSecret as _;
 
-use super::{Stop, child::Agent, journal::JobJournal, workplace::Workplace};
+use super::{
+    Stop,
+    cage::{self, Confined},
+    child::AgentEnded,
+    journal::JobJournal,
+    workplace::Workplace,
+};
 use crate::{
     agent::{
         frame::FrameError,
@@ -39,6 +45,7 @@ pub(crate) fn start(shared: &Shared, task: Task, workplace: &Workplace, rounds: 
         },
         limits: Limits { rounds, ..Limits::default() },
         model: settings.model.clone(),
+        model_socket: None,
         model_api_key: settings.model_api_key.as_ref().map(|key| key.expose_secret().to_owned()),
         model_base_url: settings.model_base_url.clone(),
     }
@@ -49,7 +56,7 @@ pub(crate) async fn converse(
     shared: &Shared,
     order: &Order,
     journal: &mut JobJournal,
-    start: Start,
+    mut start: Start,
 ) -> Result<Report, Stop> {
     let left = shared.settings.job_time.saturating_sub(journal.worked());
     let past = journal.steps()?;
@@ -57,8 +64,7 @@ pub(crate) async fn converse(
     if let Some(step) = past.last() {
         say_step(shared, order, journal.len() - 1, step, 0).await?;
     }
-    let mut agent = Agent::spawn(&shared.settings.agent)
-        .map_err(|error| Stop::failed(format!("the agent can't be started: {error}")))?;
+    let Confined { mut agent, _exits } = cage::spawn(shared, &mut start).await?;
     let talk = async {
         agent.say(&ToAgent::Start(Box::new(start))).await?;
         for step in past {
@@ -99,7 +105,11 @@ pub(crate) async fn converse(
         }
         Ok(Err(Broken::Stop(stop))) => Err(stop),
         Ok(Err(Broken::Frame(error))) => {
-            let (status, words) = agent.end().await;
+            let (ended, words) = agent.end().await;
+            let status = match ended {
+                AgentEnded::Ended(status) => status,
+                AgentEnded::NotBuilt => return Err(cage::unavailable(words)),
+            };
             let status = status.map_or("did not end by itself".to_owned(), |s| s.to_string());
             let words = redact(&words, Redact::default());
             Err(Stop::failed(format!("{}; the agent: {status}; it said: {words}", chain(&error))))

@@ -2,9 +2,11 @@
 //! builder killed anywhere goes on where it stopped: answers are not asked for again, commands not run
 //! again, and the end is in the journal before it is said.
 
+mod cage;
 mod child;
 mod conclusion;
 mod converse;
+mod egress;
 mod journal;
 mod proposal;
 mod workplace;

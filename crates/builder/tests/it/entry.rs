@@ -9,6 +9,8 @@ use booty_service::Env;
 use tokio_util::sync::CancellationToken;
 
 const ENTRY: &str = "BOOTY_TEST_ENTRY";
+/// What a probe tries, as JSON; in a builder's environment: that its agent is a probe.
+pub(crate) const TARGETS: &str = "BOOTY_TEST_TARGETS";
 
 /// How the agent is started. Its environment is set inside the shell, so that what the builder gives
 /// it can be seen as it is.
@@ -16,7 +18,23 @@ pub(crate) fn agent_program() -> AgentProgram {
     let script = format!(
         "exec 3>&1 >/dev/null; exec env {ENTRY}=agent \"$0\" entry::agent_process --exact --nocapture"
     );
-    AgentProgram { program: "/bin/sh".into(), args: vec!["-c".into(), script, this_program()] }
+    AgentProgram {
+        program: "/bin/sh".into(),
+        args: vec!["-c".into(), script, this_program()],
+        files: vec![this_program().into()],
+    }
+}
+
+/// An agent that does no work but tries where it gets to, and says so to its model.
+pub(crate) fn probe_program(targets: &str) -> AgentProgram {
+    let script = format!(
+        "exec env {ENTRY}=probe {TARGETS}=\"$1\" \"$0\" entry::probe_process --exact --nocapture"
+    );
+    AgentProgram {
+        program: "/bin/sh".into(),
+        args: vec!["-c".into(), script, this_program(), targets.to_owned()],
+        files: vec![this_program().into()],
+    }
 }
 
 /// How a builder is started as a process of its own; settings come through the environment.
@@ -35,6 +53,13 @@ fn is_started_as(entry: &str) -> bool {
     std::env::var(ENTRY).is_ok_and(|value| value == entry)
 }
 
+/// Descriptor 3. It can't be opened by its name in /proc: the pipe is another user's.
+#[allow(unsafe_code)]
+fn frames() -> std::fs::File {
+    // SAFETY: the shell that started this process opened it, and nothing else here uses it.
+    unsafe { std::os::fd::FromRawFd::from_raw_fd(3) }
+}
+
 #[test]
 fn agent_process() {
     if !is_started_as("agent") {
@@ -42,12 +67,18 @@ fn agent_process() {
     }
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let done = runtime.block_on(async {
-        let stdout = std::fs::OpenOptions::new().write(true).open("/proc/self/fd/3").unwrap();
-        agent::main(tokio::io::stdin(), tokio::fs::File::from_std(stdout)).await
+        agent::main(tokio::io::stdin(), tokio::fs::File::from_std(frames())).await
     });
     // The thread that reads standard input may never end.
     runtime.shutdown_background();
     done.unwrap();
+}
+
+#[test]
+fn probe_process() {
+    if is_started_as("probe") {
+        crate::cage::probe(&std::env::var(TARGETS).unwrap());
+    }
 }
 
 #[test]
@@ -62,7 +93,13 @@ fn builder_process() {
         let url = env.required("NATS_URL");
         env.finish().unwrap();
         settings.holder = "builder-1".into();
-        settings.agent = agent_program();
+        settings.agent = match std::env::var(TARGETS) {
+            Ok(targets) => {
+                settings.model = "ollama:probe".into();
+                probe_program(&targets)
+            }
+            Err(_) => agent_program(),
+        };
         let bus = Bus::connect(BusSettings::new(url, "builder")).await.unwrap();
         let app = App::build(settings, bus).await.unwrap();
         app.run(CancellationToken::new()).await.unwrap();
