@@ -10,13 +10,16 @@ use booty_service::{AllowList, Env, ReadAccess, common};
 use secrecy::SecretString;
 use url::Url;
 
+use crate::budget::{Limits, Prices, Scope, What};
+
 /// The label that starts a job when nothing else is said.
 pub const DEFAULT_TRIGGER_LABEL: &str = "agent:builder";
 const DEFAULT_MAX_EVENT_AGE: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 const DEFAULT_LEASE: Duration = Duration::from_secs(30);
 const DEFAULT_ORIGIN_WAIT: Duration = Duration::from_secs(60);
-/// What workers spend on it; while none has it, it costs nothing.
-const DEFAULT_JOB_TIME: Duration = Duration::from_secs(2 * 60 * 60);
+/// A job that waits for a day's budget costs one read of a key each time, and an operator who raises the
+/// limit does not wait long.
+const DEFAULT_BUDGET_LOOK: Duration = Duration::from_secs(10 * 60);
 /// All services are to be done 25 s after a request to stop, and a job needs time to be handed back.
 const DEFAULT_SHUTDOWN_GRACE: Duration = Duration::from_secs(16);
 
@@ -55,8 +58,12 @@ pub struct Settings {
     /// How long after a label forge may take to write down where a marked issue comes from. It does so
     /// before it sets the first label, so only a lost record is ever waited for.
     pub origin_wait: Duration,
-    /// How long a job may be worked on altogether.
-    pub job_time: Duration,
+    /// `BUDGET_…`: what jobs may cost.
+    pub budgets: Limits,
+    /// What answers of models cost.
+    pub prices: Prices,
+    /// How often a job that waits for the budget of a day looks whether there is some.
+    pub budget_look: Duration,
     /// `BOOTY_SANDBOX`, `BOOTY_SANDBOX_RO`
     pub sandbox: SandboxSettings,
     /// `BOOTY_DATA_DIR`: mirrors and checkouts lie in `workspaces/` in it.
@@ -90,6 +97,8 @@ impl Settings {
         if max_event_age > INBOX_MAX_AGE {
             env.problem("MAX_EVENT_AGE", "is above 7d, for which the inbox keeps deliveries");
         }
+        let (model, prices) = (model(env), Prices::unknown());
+        let budgets = budgets(env, &model, &prices);
         Self {
             trigger_label: env
                 .optional("TRIGGER_LABEL")
@@ -101,14 +110,16 @@ impl Settings {
             git_url,
             worker_count: usize::try_from(env.number_or("WORKER_COUNT", 2, 1..=64)).unwrap_or(2),
             max_event_age,
-            model: model(env),
+            model,
             model_api_key: env.secret("MODEL_API_KEY"),
             model_base_url: env.optional("MODEL_BASE_URL"),
             rounds: u32::try_from(env.number_or("BUILDER_ROUNDS", 3, 1..=10)).unwrap_or(3),
             follow_ups: u32::try_from(env.number_or("BUILDER_FOLLOW_UPS", 2, 0..=10)).unwrap_or(2),
             auto_build: env.parse_or("OBSV_AUTO_BUILD", AutoBuild::default()),
             origin_wait: DEFAULT_ORIGIN_WAIT,
-            job_time: DEFAULT_JOB_TIME,
+            budgets,
+            prices,
+            budget_look: DEFAULT_BUDGET_LOOK,
             sandbox: sandbox(env),
             data_dir: common::data_dir(env),
             lease: env.duration_or("LEASE", DEFAULT_LEASE),
@@ -130,6 +141,27 @@ fn model(env: &mut Env) -> String {
         env.problem("MODEL", &format!("{model:?} is not provider:name with one of: {known}"));
     }
     model
+}
+
+/// A limit in dollars that was asked for and can't hold is a mistake; a default one holds as far as it can.
+fn budgets(env: &mut Env, model: &str, prices: &Prices) -> Limits {
+    let limits = Limits::from_env(env);
+    if prices.know(model) || model.is_empty() {
+        return limits;
+    }
+    if limits.money_is_asked_for {
+        let money = [Scope::Job, Scope::Issue, Scope::Day].map(|scope| scope.setting(What::Usd));
+        for name in money {
+            if env.optional(name).is_some_and(|value| value != "none") {
+                let problem = format!(
+                    "can't hold, because the price of {model:?} is not known; unset it, and limit \
+                     tokens instead"
+                );
+                env.problem(name, &problem);
+            }
+        }
+    }
+    limits
 }
 
 fn sandbox(env: &mut Env) -> SandboxSettings {
@@ -168,6 +200,14 @@ mod tests {
         }
         let both = [("GITHUB_API_URL", "http://a"), ("GITHUB_GIT_URL", "http://b/git")];
         assert_eq!(read(&both).0.git_url.as_str(), "http://b/git");
+    }
+
+    #[test]
+    fn a_limit_in_dollars_needs_a_price_when_it_was_asked_for() {
+        assert!(read(&[]).1.is_empty(), "the defaults hold as far as prices are known");
+        assert!(read(&[("BUDGET_DAY_USD", "none")]).1.is_empty());
+        let asked = [("BUDGET_JOB_USD", "1.50"), ("BUDGET_DAY_USD", "20")];
+        assert_eq!(read(&asked).1, ["BUDGET_JOB_USD", "BUDGET_DAY_USD"]);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Error, Settings, order::Order};
+use crate::{Error, Settings, budget::Budgets, order::Order};
 
 /// How long a clone or fetch may take.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5 * 60);
@@ -33,6 +33,7 @@ pub(crate) struct Shared {
     /// The same tokens as they are, for fetching with Git.
     pub(crate) tokens: Arc<dyn TokenSource>,
     pub(crate) workspaces: Workspaces,
+    pub(crate) budgets: Budgets,
     /// One for each job that may be worked on at one time, whatever brought it.
     places: Semaphore,
     pub(crate) now: fn() -> DateTime<Utc>,
@@ -57,6 +58,7 @@ impl Shared {
                 limits: booty_workspace::TreeLimits::default(),
                 fetch_timeout: FETCH_TIMEOUT,
             })?,
+            budgets: Budgets::new(&settings, &bus, Utc::now)?,
             places: Semaphore::new(settings.worker_count),
             now: Utc::now,
             salt: rand::random,

@@ -78,7 +78,7 @@ pub const VARIABLES: &[Variable] = &[
         "BOOTY_STREAM_MAX_BYTES",
         "per stream, see docs/MESSAGES.md",
         For::All,
-        "The same limit for every stream and bucket, in bytes, for small disks: the server reserves the sum of all limits, 26 GiB by default.",
+        "The same limit for every stream and bucket, in bytes, for small disks: the server reserves the sum of all limits, 29 GiB by default.",
     ),
     variable(
         "BOOTY_DATA_DIR",
