@@ -7,6 +7,7 @@ use booty_events::stream::INBOX_MAX_AGE;
 use booty_model::KNOWN_PROVIDERS;
 use booty_sandbox::SandboxSettings;
 use booty_service::{AllowList, Env, ReadAccess, common};
+use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use url::Url;
 
@@ -78,6 +79,8 @@ pub struct Settings {
     pub retry_delays: Vec<Duration>,
     /// How long a job in hand may go on after a request to stop.
     pub shutdown_grace: Duration,
+    /// What time it is.
+    pub clock: fn() -> DateTime<Utc>,
 }
 
 /// How the agent is started: a program that calls [`crate::agent::main`].
@@ -97,9 +100,7 @@ impl Settings {
         if max_event_age > INBOX_MAX_AGE {
             env.problem("MAX_EVENT_AGE", "is above 7d, for which the inbox keeps deliveries");
         }
-        let (model, prices) = (model(env), Prices::unknown());
-        let budgets = budgets(env, &model, &prices);
-        Self {
+        let settings = Self {
             trigger_label: env
                 .optional("TRIGGER_LABEL")
                 .unwrap_or_else(|| DEFAULT_TRIGGER_LABEL.to_owned()),
@@ -110,15 +111,15 @@ impl Settings {
             git_url,
             worker_count: usize::try_from(env.number_or("WORKER_COUNT", 2, 1..=64)).unwrap_or(2),
             max_event_age,
-            model,
+            model: model(env),
             model_api_key: env.secret("MODEL_API_KEY"),
             model_base_url: env.optional("MODEL_BASE_URL"),
             rounds: u32::try_from(env.number_or("BUILDER_ROUNDS", 3, 1..=10)).unwrap_or(3),
             follow_ups: u32::try_from(env.number_or("BUILDER_FOLLOW_UPS", 2, 0..=10)).unwrap_or(2),
             auto_build: env.parse_or("OBSV_AUTO_BUILD", AutoBuild::default()),
             origin_wait: DEFAULT_ORIGIN_WAIT,
-            budgets,
-            prices,
+            budgets: Limits::from_env(env),
+            prices: Prices::unknown(),
             budget_look: DEFAULT_BUDGET_LOOK,
             sandbox: sandbox(env),
             data_dir: common::data_dir(env),
@@ -127,6 +128,29 @@ impl Settings {
             agent: AgentProgram::default(),
             retry_delays: [2, 8, 30, 60].map(Duration::from_secs).to_vec(),
             shutdown_grace: DEFAULT_SHUTDOWN_GRACE,
+            clock: Utc::now,
+        };
+        settings.check_money(env);
+        settings
+    }
+
+    /// A limit in dollars that was asked for and can't hold is a mistake; a default one holds as far as it
+    /// can.
+    fn check_money(&self, env: &mut Env) {
+        let is_known = self.model.is_empty() || self.prices.know(&self.model);
+        if is_known || !self.budgets.money_is_asked_for {
+            return;
+        }
+        for scope in [Scope::Job, Scope::Issue, Scope::Day] {
+            let name = scope.setting(What::Usd);
+            if env.optional(name).is_some_and(|value| value != Limits::NONE) {
+                let model = &self.model;
+                let problem = format!(
+                    "can't hold, because the price of {model:?} is not known; unset it, and limit \
+                     tokens instead"
+                );
+                env.problem(name, &problem);
+            }
         }
     }
 }
@@ -141,27 +165,6 @@ fn model(env: &mut Env) -> String {
         env.problem("MODEL", &format!("{model:?} is not provider:name with one of: {known}"));
     }
     model
-}
-
-/// A limit in dollars that was asked for and can't hold is a mistake; a default one holds as far as it can.
-fn budgets(env: &mut Env, model: &str, prices: &Prices) -> Limits {
-    let limits = Limits::from_env(env);
-    if prices.know(model) || model.is_empty() {
-        return limits;
-    }
-    if limits.money_is_asked_for {
-        let money = [Scope::Job, Scope::Issue, Scope::Day].map(|scope| scope.setting(What::Usd));
-        for name in money {
-            if env.optional(name).is_some_and(|value| value != "none") {
-                let problem = format!(
-                    "can't hold, because the price of {model:?} is not known; unset it, and limit \
-                     tokens instead"
-                );
-                env.problem(name, &problem);
-            }
-        }
-    }
-    limits
 }
 
 fn sandbox(env: &mut Env) -> SandboxSettings {

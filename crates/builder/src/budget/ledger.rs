@@ -242,6 +242,46 @@ mod tests {
         assert_eq!((sum(&budget), budget.counted.len()), ((90, 5), 2));
     }
 
+    #[tokio::test(flavor = "multi_thread")]
+    async fn sixteen_that_count_at_once_lose_nothing() {
+        use booty_bus::{BusSettings, local::LocalServer};
+        const COUNTERS: u64 = 16;
+        const ANSWERS: u32 = 8;
+        let server = LocalServer::start_temporary().await.unwrap();
+        let connect = async || {
+            let settings = BusSettings {
+                max_bytes: Some(64 << 20),
+                ..BusSettings::new(server.url(), "budget-test")
+            };
+            Bus::connect(settings).await.unwrap()
+        };
+        connect().await.ensure().await.unwrap();
+        let mut counters = tokio::task::JoinSet::new();
+        for n in 0..COUNTERS {
+            // Each with a connection of its own, as on a machine of its own.
+            let ledger = Ledger::new(&connect().await);
+            counters.spawn(async move {
+                let run = format!("7-{n}");
+                let charges: Vec<Charge> = (0..ANSWERS).map(|index| charge(index, n + 1)).collect();
+                let mut added = 0;
+                for journalled in 1..=charges.len() {
+                    let charges = &charges[..journalled];
+                    let posting = Posting { run: &run, charges };
+                    let posted = ledger.post("day.2026-01-31", &posting, Utc::now(), |_| {}).await;
+                    added += posted.unwrap().added.len();
+                }
+                added
+            });
+        }
+        let added: usize = counters.join_all().await.into_iter().sum();
+        assert_eq!(added, 16 * 8, "each answer was counted by one posting");
+        let day = NaiveDate::from_ymd_opt(2026, 1, 31).unwrap();
+        let budget = Ledger::new(&connect().await).day(day).await.unwrap();
+        let tokens: u64 = (1..=COUNTERS).map(|n| n * u64::from(ANSWERS)).sum();
+        assert_eq!(sum(&budget), (tokens, COUNTERS * u64::from(ANSWERS)));
+        assert_eq!(budget.counted.len(), 16);
+    }
+
     #[test]
     fn models_have_no_more_names_than_can_be_shown() {
         let charges: Vec<Charge> =

@@ -29,9 +29,6 @@ const USD: std::ops::RangeInclusive<f64> = 0.01..=1_000_000.0;
 /// A job that works a whole day is lost.
 const WALL: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(60)..=Duration::from_secs(24 * 60 * 60);
-/// Lifts a limit.
-const NONE: &str = "none";
-
 /// All limits of the operator's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -102,6 +99,9 @@ pub(crate) struct JobLimits {
 }
 
 impl Limits {
+    /// The word that lifts a limit.
+    pub const NONE: &str = "none";
+
     /// Reads them; mistakes are kept in `env`.
     pub fn from_env(env: &mut Env) -> Self {
         let mut money_is_asked_for = false;
@@ -305,7 +305,7 @@ fn count(
     default: u64,
     bounds: std::ops::RangeInclusive<u64>,
 ) -> Option<u64> {
-    if env.optional(name).as_deref() == Some(NONE) {
+    if env.optional(name).as_deref() == Some(Limits::NONE) {
         return None;
     }
     Some(env.number_or(name, default, bounds))
@@ -315,7 +315,7 @@ fn count(
 fn money(env: &mut Env, name: &str, default: f64) -> (Option<u64>, bool) {
     match env.optional(name) {
         None => (nano_usd(default), false),
-        Some(none) if none == NONE => (None, false),
+        Some(none) if none == Limits::NONE => (None, false),
         Some(text) => {
             let amount = text.parse().ok().filter(|amount: &f64| USD.contains(amount));
             if amount.is_none() {

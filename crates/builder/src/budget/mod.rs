@@ -78,18 +78,14 @@ pub(crate) struct Budgets {
 }
 
 impl Budgets {
-    pub(crate) fn new(
-        settings: &Settings,
-        bus: &Bus,
-        now: fn() -> DateTime<Utc>,
-    ) -> Result<Self, prometheus::Error> {
+    pub(crate) fn new(settings: &Settings, bus: &Bus) -> Result<Self, prometheus::Error> {
         Ok(Self {
             ledger: Ledger::new(bus),
             limits: settings.budgets,
             prices: settings.prices.clone(),
             model: settings.model.clone(),
             metrics: Metrics::new()?,
-            now,
+            now: settings.clock,
             turn: Mutex::new(()),
         })
     }
