@@ -4,7 +4,7 @@ use std::{env, error::Error, path::PathBuf};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../../proto");
-    let files = ["alert", "event", "effect", "job", "rpc"]
+    let files = ["alert", "budget", "event", "effect", "job", "rpc"]
         .map(|name| root.join(format!("booty/v1/{name}.proto")));
     println!("cargo:rerun-if-changed={}", root.display());
 

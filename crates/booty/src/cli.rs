@@ -81,6 +81,12 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  booty audit\n  booty audit --json\n\n\
         Exit codes: 0 it adds up, 1 it does not, 69 there is no NATS server to ask.")]
     Audit(AuditArgs),
+    /// Show what models have cost today, on which issues and jobs, and what is left
+    #[command(after_help = "Examples:\n  booty budget\n  booty budget --day 2026-01-31\n  \
+        booty budget --issue octo/hello#7 --json\n\n\
+        The budgets: docs/BUDGETS.md. Exit codes: 0 it is shown, also when nothing is left; 1 NATS does not \
+        answer; 64 no such day or issue.")]
+    Budget(BudgetArgs),
     /// Check a repository's .booty.yml, or print its schema
     #[command(
         subcommand,
@@ -197,6 +203,19 @@ pub(crate) struct JobsArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct AuditArgs {
+    /// JSON, one object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct BudgetArgs {
+    /// Another day than today (UTC), as YYYY-MM-DD
+    #[arg(long, value_name = "DAY", conflicts_with = "issue")]
+    pub(crate) day: Option<chrono::NaiveDate>,
+    /// One issue, as OWNER/REPO#NUMBER
+    #[arg(long, value_name = "ISSUE")]
+    pub(crate) issue: Option<String>,
     /// JSON, one object
     #[arg(long)]
     pub(crate) json: bool,

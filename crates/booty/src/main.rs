@@ -3,6 +3,7 @@
 
 mod alerts;
 mod audit;
+mod budget;
 mod children;
 mod cli;
 mod config;
@@ -70,6 +71,7 @@ async fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Alerts(args) => alerts::run(args).await,
         Command::Spool(command) => spool::run(command).await,
         Command::Audit(args) => audit::run(args).await,
+        Command::Budget(args) => budget::run(args).await,
         Command::Config(command) => config::run(command),
         Command::Doctor(args) => doctor::run(args).await,
         Command::Sim(args) => sim::run(args).await,

@@ -43,7 +43,7 @@ pub(crate) async fn builder() -> anyhow::Result<Exit> {
     let process = Process::start(env, common).await?;
     process.ensure().await?;
     let app = booty_builder::App::build(settings, process.bus.clone()).await?;
-    let router = process.router();
+    let router = process.router().merge(app.admin_router());
     tracing::info!(event = "service_ready", "waiting for labelled issues");
     process.run(router, |shutdown| app.run(shutdown)).await
 }

@@ -14,4 +14,10 @@ pub enum Error {
     /// The folder for mirrors and checkouts.
     #[error("the builder can't use its folder for checkouts; see BOOTY_DATA_DIR")]
     Workspaces(#[from] booty_workspace::Error),
+    /// The metrics.
+    #[error("the builder can't make its metrics")]
+    Metrics(#[from] prometheus::Error),
+    /// The budgets.
+    #[error("the builder can't note its budgets: {0}")]
+    Budgets(String),
 }

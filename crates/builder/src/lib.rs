@@ -2,6 +2,7 @@
 
 pub mod agent;
 mod alert;
+pub mod budget;
 mod claim;
 mod error;
 mod handler;
@@ -88,7 +89,13 @@ impl App {
             ensure_consumer(&bus, consumer).await?;
         }
         let shared = Arc::new(Shared::new(settings, bus)?);
+        shared.budgets.note_limits().await.map_err(|pause| Error::Budgets(pause.why()))?;
         Ok(Self { shared, jobs, effects, verdicts, follow_ups })
+    }
+
+    /// `/metrics`, for the admin port.
+    pub fn admin_router(&self) -> axum::Router {
+        budget::router(Arc::clone(&self.shared))
     }
 
     /// Works until `shutdown`, and returns once everything in hand is finished or handed back.

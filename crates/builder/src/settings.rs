@@ -7,16 +7,20 @@ use booty_events::stream::INBOX_MAX_AGE;
 use booty_model::KNOWN_PROVIDERS;
 use booty_sandbox::SandboxSettings;
 use booty_service::{AllowList, Env, ReadAccess, common};
+use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use url::Url;
+
+use crate::budget::{Limits, Prices, Scope, What};
 
 /// The label that starts a job when nothing else is said.
 pub const DEFAULT_TRIGGER_LABEL: &str = "agent:builder";
 const DEFAULT_MAX_EVENT_AGE: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 const DEFAULT_LEASE: Duration = Duration::from_secs(30);
 const DEFAULT_ORIGIN_WAIT: Duration = Duration::from_secs(60);
-/// What workers spend on it; while none has it, it costs nothing.
-const DEFAULT_JOB_TIME: Duration = Duration::from_secs(2 * 60 * 60);
+/// A job that waits for a day's budget costs one read of a key each time, and an operator who raises the
+/// limit does not wait long.
+const DEFAULT_BUDGET_LOOK: Duration = Duration::from_secs(10 * 60);
 /// All services are to be done 25 s after a request to stop, and a job needs time to be handed back.
 const DEFAULT_SHUTDOWN_GRACE: Duration = Duration::from_secs(16);
 
@@ -57,8 +61,12 @@ pub struct Settings {
     /// How long after a label forge may take to write down where a marked issue comes from. It does so
     /// before it sets the first label, so only a lost record is ever waited for.
     pub origin_wait: Duration,
-    /// How long a job may be worked on altogether.
-    pub job_time: Duration,
+    /// `BUDGET_…`: what jobs may cost.
+    pub budgets: Limits,
+    /// What answers of models cost.
+    pub prices: Prices,
+    /// How often a job that waits for the budget of a day looks whether there is some.
+    pub budget_look: Duration,
     /// `BOOTY_SANDBOX`, `BOOTY_SANDBOX_RO`
     pub sandbox: SandboxSettings,
     /// `BOOTY_DATA_DIR`: mirrors and checkouts lie in `workspaces/` in it.
@@ -73,6 +81,8 @@ pub struct Settings {
     pub retry_delays: Vec<Duration>,
     /// How long a job in hand may go on after a request to stop.
     pub shutdown_grace: Duration,
+    /// What time it is.
+    pub clock: fn() -> DateTime<Utc>,
 }
 
 /// What becomes of the best attempt of a job that gives up.
@@ -116,7 +126,7 @@ impl Settings {
         if max_event_age > INBOX_MAX_AGE {
             env.problem("MAX_EVENT_AGE", "is above 7d, for which the inbox keeps deliveries");
         }
-        Self {
+        let settings = Self {
             trigger_label: env
                 .optional("TRIGGER_LABEL")
                 .unwrap_or_else(|| DEFAULT_TRIGGER_LABEL.to_owned()),
@@ -135,7 +145,9 @@ impl Settings {
             unfinished: env.parse_or("BUILDER_UNFINISHED", Unfinished::default()),
             auto_build: env.parse_or("OBSV_AUTO_BUILD", AutoBuild::default()),
             origin_wait: DEFAULT_ORIGIN_WAIT,
-            job_time: DEFAULT_JOB_TIME,
+            budgets: Limits::from_env(env),
+            prices: Prices::unknown(),
+            budget_look: DEFAULT_BUDGET_LOOK,
             sandbox: sandbox(env),
             data_dir: common::data_dir(env),
             lease: env.duration_or("LEASE", DEFAULT_LEASE),
@@ -143,6 +155,29 @@ impl Settings {
             agent: AgentProgram::default(),
             retry_delays: [2, 8, 30, 60].map(Duration::from_secs).to_vec(),
             shutdown_grace: DEFAULT_SHUTDOWN_GRACE,
+            clock: Utc::now,
+        };
+        settings.check_money(env);
+        settings
+    }
+
+    /// A limit in dollars that was asked for and can't hold is a mistake; a default one holds as far as it
+    /// can.
+    fn check_money(&self, env: &mut Env) {
+        let is_known = self.model.is_empty() || self.prices.know(&self.model);
+        if is_known || !self.budgets.money_is_asked_for {
+            return;
+        }
+        for scope in [Scope::Job, Scope::Issue, Scope::Day] {
+            let name = scope.setting(What::Usd);
+            if env.optional(name).is_some_and(|value| value != Limits::NONE) {
+                let model = &self.model;
+                let problem = format!(
+                    "can't hold, because the price of {model:?} is not known; unset it, and limit \
+                     tokens instead"
+                );
+                env.problem(name, &problem);
+            }
         }
     }
 }
@@ -195,6 +230,14 @@ mod tests {
         }
         let both = [("GITHUB_API_URL", "http://a"), ("GITHUB_GIT_URL", "http://b/git")];
         assert_eq!(read(&both).0.git_url.as_str(), "http://b/git");
+    }
+
+    #[test]
+    fn a_limit_in_dollars_needs_a_price_when_it_was_asked_for() {
+        assert!(read(&[]).1.is_empty(), "the defaults hold as far as prices are known");
+        assert!(read(&[("BUDGET_DAY_USD", "none")]).1.is_empty());
+        let asked = [("BUDGET_JOB_USD", "1.50"), ("BUDGET_DAY_USD", "20")];
+        assert_eq!(read(&asked).1, ["BUDGET_JOB_USD", "BUDGET_DAY_USD"]);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Error, Settings, order::Order};
+use crate::{Error, Settings, budget::Budgets, order::Order};
 
 /// How long a clone or fetch may take.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5 * 60);
@@ -36,6 +36,7 @@ pub(crate) struct Shared {
     pub(crate) workspaces: Workspaces,
     /// Made when the first job needs it.
     sandbox: OnceCell<Sandbox>,
+    pub(crate) budgets: Budgets,
     /// One for each job that may be worked on at one time, whatever brought it.
     places: Semaphore,
     pub(crate) now: fn() -> DateTime<Utc>,
@@ -61,8 +62,9 @@ impl Shared {
                 fetch_timeout: FETCH_TIMEOUT,
             })?,
             sandbox: OnceCell::new(),
+            budgets: Budgets::new(&settings, &bus)?,
             places: Semaphore::new(settings.worker_count),
-            now: Utc::now,
+            now: settings.clock,
             salt: rand::random,
             settings,
             bus,

@@ -71,8 +71,17 @@ pub const ALERTS: BucketDefinition =
 pub const ORIGINS: BucketDefinition =
     BucketDefinition { name: "booty_origins", max_age: None, past_age: None, max_bytes: GIB };
 
+/// What models have cost, by day, issue and run of a job. A year and a month after its last change: last
+/// year's same month can still be looked at. A run of a job is some 500 bytes, a day 50 for each run.
+pub const BUDGETS: BucketDefinition = BucketDefinition {
+    name: "booty_budgets",
+    max_age: Some(days(400)),
+    past_age: None,
+    max_bytes: GIB,
+};
+
 /// All buckets.
-pub const ALL: [BucketDefinition; 6] = [JOBS, LEASES, BODIES, EFFECTS, ALERTS, ORIGINS];
+pub const ALL: [BucketDefinition; 7] = [JOBS, LEASES, BODIES, EFFECTS, ALERTS, ORIGINS, BUDGETS];
 
 /// Key of a fingerprint in [`ALERTS`].
 pub fn alert_key(fingerprint: &Fingerprint) -> String {
@@ -88,6 +97,24 @@ pub fn origin_key(repo: &RepoName, issue: u64) -> String {
 pub fn job_key(job: &JobId) -> String {
     token::encode(job.as_str())
 }
+
+/// Key of what is spent on a day (UTC, `2026-01-31`), in [`BUDGETS`].
+pub fn budget_day_key(day: &str) -> String {
+    format!("day.{day}")
+}
+
+/// Key of what is spent on an issue, by all jobs and follow-ups, in [`BUDGETS`].
+pub fn budget_issue_key(repo: &RepoName, issue: u64) -> String {
+    format!("issue.{}.{issue}", repo.token())
+}
+
+/// Key of what one run of a job has spent, in [`BUDGETS`]. `run` names its journal, too.
+pub fn budget_job_key(run: &str) -> String {
+    format!("job.{}", token::encode(run))
+}
+
+/// Key of the limits that the builder has, in [`BUDGETS`].
+pub const BUDGET_LIMITS_KEY: &str = "limits";
 
 /// Key of an effect in [`EFFECTS`].
 pub fn effect_key(effect: &EffectId) -> String {

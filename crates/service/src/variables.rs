@@ -78,7 +78,7 @@ pub const VARIABLES: &[Variable] = &[
         "BOOTY_STREAM_MAX_BYTES",
         "per stream, see docs/MESSAGES.md",
         For::All,
-        "The same limit for every stream and bucket, in bytes, for small disks: the server reserves the sum of all limits, 26 GiB by default.",
+        "The same limit for every stream and bucket, in bytes, for small disks: the server reserves the sum of all limits, 29 GiB by default.",
     ),
     variable(
         "BOOTY_DATA_DIR",
@@ -110,7 +110,7 @@ pub const VARIABLES: &[Variable] = &[
         "ADMIN_ADDR",
         "127.0.0.1:9090 (ingress), :9091 (builder), :9092 (forge), :9093 (verifier), :9094 (observability), :9095 (ops)",
         SERVICES,
-        "`/health`, `/ready`, `/jobs`, and ingress's `/metrics`. Never public. `booty up` takes a port and counts up from it, one port a service.",
+        "`/health`, `/ready`, `/jobs`, and of ingress and builder `/metrics`. Never public. `booty up` takes a port and counts up from it, one port a service.",
     ),
     // Ingress
     secret(
@@ -195,6 +195,66 @@ pub const VARIABLES: &[Variable] = &[
         "draft",
         BUILDER,
         "What becomes of the best attempt of a job that gives up. `draft`: a draft pull request that says what fails, and that stays one. `none`: nothing is pushed.",
+    ),
+    variable(
+        "BUDGET_JOB_TOKENS",
+        "2000000",
+        BUILDER,
+        "Tokens that one run of a job (an attempt, or a follow-up) may read and write, cached ones included; `none`: no limit. A repository's `.booty.yml` can lower it. Of all budgets: docs/BUDGETS.md.",
+    ),
+    variable(
+        "BUDGET_JOB_USD",
+        "10",
+        BUILDER,
+        "US dollars of one run, as far as the model's price is known; `none`: no limit. Set to an amount, it needs a model with a known price.",
+    ),
+    variable(
+        "BUDGET_JOB_CALLS",
+        "200",
+        BUILDER,
+        "Answers of the model in one run; `none`: no limit.",
+    ),
+    variable(
+        "BUDGET_JOB_WALL",
+        "2h",
+        BUILDER,
+        "How long workers may work on one run; the time in between does not count. 1m to 24h.",
+    ),
+    variable(
+        "BUDGET_ISSUE_TOKENS",
+        "6000000",
+        BUILDER,
+        "As `BUDGET_JOB_TOKENS`, for all runs for one issue together.",
+    ),
+    variable(
+        "BUDGET_ISSUE_USD",
+        "30",
+        BUILDER,
+        "As `BUDGET_JOB_USD`, for all runs for one issue together.",
+    ),
+    variable(
+        "BUDGET_ISSUE_CALLS",
+        "600",
+        BUILDER,
+        "As `BUDGET_JOB_CALLS`, for all runs for one issue together.",
+    ),
+    variable(
+        "BUDGET_DAY_TOKENS",
+        "20000000",
+        BUILDER,
+        "As `BUDGET_JOB_TOKENS`, for all builders on one bus, from 00:00 to 24:00 UTC. Jobs for which nothing is left wait for the next day.",
+    ),
+    variable(
+        "BUDGET_DAY_USD",
+        "100",
+        BUILDER,
+        "As `BUDGET_JOB_USD`, for all builders within a day.",
+    ),
+    variable(
+        "BUDGET_DAY_CALLS",
+        "2000",
+        BUILDER,
+        "As `BUDGET_JOB_CALLS`, for all builders within a day.",
     ),
     secret(
         "GITHUB_READ_TOKEN",

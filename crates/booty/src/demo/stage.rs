@@ -33,7 +33,7 @@ const APP_PERMISSIONS: [(&str, &str); 4] =
     [("checks", "write"), ("contents", "write"), ("issues", "write"), ("pull_requests", "write")];
 /// How often a state that has no notification is looked at.
 const LOOK: Duration = Duration::from_millis(50);
-/// Enough for a demo; the shipped limits would reserve 26 GiB of this machine's disk.
+/// Enough for a demo; the shipped limits would reserve 29 GiB of this machine's disk.
 const STREAM_MAX_BYTES: u64 = 64 << 20;
 
 /// Everything that plays.

@@ -17,8 +17,11 @@ use crate::{
     agent::{
         frame::FrameError,
         prompt::shorten,
-        protocol::{FromAgent, Limits, Report, SandboxChoice, Start, Step, Task, ToAgent},
+        protocol::{
+            AgentEnd, FromAgent, Limits, Report, SandboxChoice, Start, Step, Task, ToAgent,
+        },
     },
+    budget::{Asked, JobLimits, Scope},
     order::Order,
     outcome::Ending,
     shared::{Shared, chain},
@@ -51,14 +54,17 @@ pub(crate) fn start(shared: &Shared, task: Task, workplace: &Workplace, rounds: 
     }
 }
 
-/// Runs the agent to its report, within what is left of the job's time.
+/// Runs the agent to its report, within what is left of the job's budgets. Those are looked at before each
+/// question; an answer that is on its way is taken, and counted once it is in the journal.
 pub(crate) async fn converse(
     shared: &Shared,
     order: &Order,
     journal: &mut JobJournal,
     mut start: Start,
+    limits: &JobLimits,
 ) -> Result<Report, Stop> {
-    let left = shared.settings.job_time.saturating_sub(journal.worked());
+    let left = limits.wall.saturating_sub(journal.worked());
+    let budgets = &shared.budgets;
     let past = journal.steps()?;
     // Its event may be what the crash came before.
     if let Some(step) = past.last() {
@@ -85,15 +91,33 @@ pub(crate) async fn converse(
                 }
                 FromAgent::Journal(step) => {
                     journal.append_step(&step, (shared.now)()).await?;
+                    budgets.count(order, journal, Some(limits)).await?;
                     say_step(shared, order, journal.len() - 1, &step, round).await?;
                     agent.say(&ToAgent::Ack).await?;
                 }
-                FromAgent::MayAsk => agent.say(&ToAgent::Ack).await?,
+                FromAgent::MayAsk => match budgets.may_ask(order, journal, limits).await? {
+                    None => agent.say(&ToAgent::Ack).await?,
+                    // The job comes back to this very place; the agent's process does not.
+                    Some(used_up) if used_up.scope == Scope::Day => {
+                        return Err(Broken::Stop(Stop::UsedUp(used_up)));
+                    }
+                    Some(used_up) => {
+                        agent.say(&ToAgent::Deny { what: used_up.to_string() }).await?;
+                    }
+                },
                 FromAgent::Log { event, message } => {
+                    if event == "model_retry" {
+                        budgets.unanswered(Asked::Retried);
+                    }
                     let message = redact(&message, Redact::default());
                     tracing::warn!(event = "agent_log", what = %event, message);
                 }
-                FromAgent::Finished(report) => return Ok(*report),
+                FromAgent::Finished(report) => {
+                    if let AgentEnd::ModelFailed { .. } | AgentEnd::TryAgain { .. } = report.end {
+                        budgets.unanswered(Asked::Failed);
+                    }
+                    return Ok(*report);
+                }
             }
         }
     };
@@ -117,8 +141,9 @@ pub(crate) async fn converse(
         Err(_) => Err(Stop::End(Ending::gave_up(
             "out_of_time",
             format!(
-                "I gave up because the job took longer than {} s.",
-                shared.settings.job_time.as_secs()
+                "I gave up because the job took longer than {} s. {} sets this limit.",
+                limits.wall.as_secs(),
+                limits.wall_set_by(),
             ),
         ))),
     }

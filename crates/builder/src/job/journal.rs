@@ -10,11 +10,13 @@ use booty_events::{
         journal_entry,
     },
 };
+use booty_model::Usage;
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
 use crate::{
     agent::protocol::{CommandName, Step},
+    budget::Paid,
     order::Order,
     shared::{Pause, Shared, chain},
 };
@@ -26,12 +28,27 @@ pub(crate) struct JobJournal {
     lease: Duration,
     /// When this worker wrote the newest entry, or took the job up.
     since: Instant,
+    /// The answers among the first `read` entries.
+    paid: Vec<Paid>,
+    read: usize,
+    /// How many entries are counted in all budgets, as far as this worker knows.
+    counted: u32,
 }
 
 /// A job's end, as it is journalled before it is said.
 pub(crate) enum End {
     Proposed(Effect),
     Ended { outcome: String, reason: String, effect: Option<Effect> },
+}
+
+impl End {
+    /// What the job came to, in one word.
+    pub(crate) fn word(&self) -> &str {
+        match self {
+            Self::Proposed(_) => "proposed",
+            Self::Ended { outcome, .. } => outcome,
+        }
+    }
 }
 
 impl JobJournal {
@@ -48,7 +65,9 @@ impl JobJournal {
             }
             entries.push(entry);
         }
-        Ok(Self { journal, entries, lease: shared.settings.lease, since: Instant::now() })
+        let lease = shared.settings.lease;
+        let since = Instant::now();
+        Ok(Self { journal, entries, lease, since, paid: Vec::new(), read: 0, counted: 0 })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -90,6 +109,41 @@ impl JobJournal {
             }),
             _ => None,
         })
+    }
+
+    /// All answers, with what they cost and when they were written down.
+    pub(crate) fn paid(&mut self) -> Result<&[Paid], Pause> {
+        #[derive(serde::Deserialize)]
+        struct Cost {
+            usage: Usage,
+            model: String,
+        }
+        for entry in self.entries.iter().skip(self.read) {
+            if let Some(journal_entry::Step::ModelAnswered(answered)) = &entry.step {
+                let cost: Cost =
+                    serde_json::from_slice(&answered.answer_json).map_err(|error| {
+                        let why = format!("an answer in the journal can't be read: {error}");
+                        Pause::Failed { why }
+                    })?;
+                let at = entry.time.as_ref().and_then(|at| {
+                    DateTime::from_timestamp(at.seconds, u32::try_from(at.nanos).ok()?)
+                });
+                let at = at.unwrap_or_default();
+                let Cost { usage, model } = cost;
+                self.paid.push(Paid { index: entry.index, at, model, usage });
+            }
+            self.read += 1;
+        }
+        Ok(&self.paid)
+    }
+
+    /// How many entries are counted in all budgets, as far as is known here.
+    pub(crate) fn counted(&self) -> u32 {
+        self.counted
+    }
+
+    pub(crate) fn note_counted(&mut self, entries: u32) {
+        self.counted = self.counted.max(entries);
     }
 
     /// The agent's steps, in order.

@@ -18,23 +18,23 @@ use booty_events::{
     Lane,
     v1::{BaseChosen, Effect, Event, Job, JobState},
 };
-use booty_model::Usage;
 use booty_sandbox::Backend;
 use booty_workspace::Want;
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::workplace::refused;
 use self::{
     conclusion::{Conclusion, Standing, conclude},
-    journal::{End, JobJournal},
+    journal::End,
     proposal::Material,
     workplace::{Workplace, mentions},
 };
+pub(crate) use self::{journal::JobJournal, workplace::refused};
 use crate::{
     agent::protocol::{NotAccepted, Report, Task},
     alert::{self, Origin, Told},
+    budget::{self, UsedUp},
     claim,
     order::{FollowUp, Order, is_pull_for},
     outcome::{self, Ending},
@@ -47,6 +47,8 @@ pub(crate) enum Stop {
     Pause(Pause),
     /// For good, with this outcome.
     End(Ending),
+    /// Nothing is left of this budget.
+    UsedUp(UsedUp),
 }
 
 impl Stop {
@@ -72,17 +74,30 @@ pub(crate) async fn run(shared: &Shared, order: &Order, delivery: &Delivery) -> 
         Some(end) => end,
         None => {
             let _place = shared.place(&delivery.stop).await?;
-            note_step(shared, order, if journal.len() == 0 { "checkout" } else { "resuming" })
-                .await?;
             let end = tokio::select! {
-                end = work(shared, order, &mut journal, &delivery.stop) => end?,
+                end = work(shared, order, &mut journal, delivery) => end?,
                 () = delivery.stop.cancelled() => return Err(Pause::away("the worker stops")),
             };
-            journal.append_end(&end, (shared.now)()).await?;
+            finish(shared, order, &mut journal, &end).await?;
             end
         }
     };
     say_end(shared, order, delivery, &end).await
+}
+
+/// Journals the end of a run, once all that it has paid for is counted.
+async fn finish(
+    shared: &Shared,
+    order: &Order,
+    journal: &mut JobJournal,
+    end: &End,
+) -> Result<(), Pause> {
+    shared.budgets.count(order, journal, None).await?;
+    let worked = journal.worked();
+    journal.append_end(end, (shared.now)()).await?;
+    shared.budgets.metrics.ended(end.word(), worked);
+    shared.budgets.close(order, worked).await;
+    Ok(())
 }
 
 /// Ends a job that failed too often, unless its end is in the journal already.
@@ -96,11 +111,11 @@ async fn give_up(
     let end = match journal.end()? {
         Some(end) => end,
         None => {
-            let now = (shared.now)();
             let ending =
                 Ending::gave_up("failed", "I gave up because working on this kept failing:");
-            let end = ended(order, &ending.quoting(why), &outcome::signature(order), now);
-            journal.append_end(&end, now).await?;
+            let footer = footer(shared, order, &mut journal, None)?;
+            let end = ended(order, &ending.quoting(why), &footer, (shared.now)());
+            finish(shared, order, &mut journal, &end).await?;
             end
         }
     };
@@ -165,6 +180,7 @@ pub(crate) async fn give_up_without_journal(
         ..Event::default()
     };
     unless_away(shared.say(order, "job_failed", "failed", event).await)?;
+    shared.budgets.metrics.ended("gave_up", Duration::ZERO);
     let failed = |job: &mut Job| {
         job.state = JobState::Failed.into();
         "gave_up".clone_into(&mut job.step);
@@ -211,9 +227,17 @@ async fn work(
     shared: &Shared,
     order: &Order,
     journal: &mut JobJournal,
-    stop: &CancellationToken,
+    delivery: &Delivery,
 ) -> Result<End, Pause> {
+    let stop = &delivery.stop;
     let worked = async {
+        // A worker before this one may have been killed before it counted.
+        shared.budgets.count(order, journal, None).await?;
+        if let Some(used_up) = shared.budgets.used_up(order).await? {
+            return Err(Stop::UsedUp(used_up));
+        }
+        let step = if journal.len() == 0 { "checkout" } else { "resuming" };
+        note_step(shared, order, step).await?;
         let base = base(shared, order, journal, stop).await?;
         let want = Want::Commit { branch: base.branch.clone(), sha: base.sha.clone() };
         let source = workplace::check_out(shared, order, &want, "", stop).await?;
@@ -232,13 +256,14 @@ async fn work(
         place.close().await;
         result
     };
-    match worked.await {
-        Ok(end) => Ok(end),
-        Err(Stop::Pause(pause)) => Err(pause),
-        Err(Stop::End(ending)) => {
-            Ok(ended(order, &ending, &outcome::signature(order), (shared.now)()))
-        }
-    }
+    let ending = match worked.await {
+        Ok(end) => return Ok(end),
+        Err(Stop::Pause(pause)) => return Err(pause),
+        Err(Stop::End(ending)) => ending,
+        Err(Stop::UsedUp(used_up)) => budget::put_off(shared, order, delivery, &used_up).await?,
+    };
+    let footer = footer(shared, order, journal, None)?;
+    Ok(ended(order, &ending, &footer, (shared.now)()))
 }
 
 /// The commit and the task, as the journal has them or as they are now.
@@ -351,6 +376,7 @@ async fn attempt(
     } else {
         settings.rounds
     };
+    let limits = shared.budgets.for_job(&place.config.builder.budget).map_err(Stop::End)?;
     let task = Task {
         repository: order.repository.to_string(),
         issue: order.issue.get(),
@@ -365,7 +391,7 @@ async fn attempt(
         }),
     };
     let start = converse::start(shared, task, place, rounds);
-    let report = converse::converse(shared, order, journal, start).await?;
+    let report = converse::converse(shared, order, journal, start, &limits).await?;
 
     let now = (shared.now)();
     let worked = journal.worked();
@@ -393,6 +419,7 @@ async fn attempt(
                         report: &report,
                         standing: &standing,
                         rounds,
+                        spent: shared.budgets.spent(journal)?,
                         worked,
                         now,
                     };
@@ -407,7 +434,7 @@ async fn attempt(
             }
         }
     };
-    let footer = footer(order, &report, rounds, worked);
+    let footer = footer(shared, order, journal, Some((&report, rounds)))?;
     Ok(ended(order, &ending, &footer, now))
 }
 
@@ -419,12 +446,23 @@ fn ended(order: &Order, ending: &Ending, footer: &str, now: DateTime<Utc>) -> En
     }
 }
 
-fn footer(order: &Order, report: &Report, rounds: u32, worked: Duration) -> String {
+/// What a run has cost, if it cost anything, and whose it is. `report`: the agent's, and how many rounds there
+/// might have been.
+fn footer(
+    shared: &Shared,
+    order: &Order,
+    journal: &mut JobJournal,
+    report: Option<(&Report, u32)>,
+) -> Result<String, Pause> {
     let signature = outcome::signature(order);
-    if report.usage == Usage::default() && report.answers == 0 {
-        return signature;
+    let spent = shared.budgets.spent(journal)?;
+    if spent.calls == 0 {
+        return Ok(signature);
     }
-    format!("Used: {}.\n\n{signature}", proposal::budget(report, rounds, worked))
+    let model = journal.paid()?.last().map(|paid| paid.model.clone()).unwrap_or_default();
+    let rounds = report.map(|(report, of)| (report.rounds, of));
+    let used = proposal::budget(&spent, &model, rounds, journal.worked());
+    Ok(format!("Used: {used}.\n\n{signature}"))
 }
 
 /// Publishes what the journal says is the end; again, if need be.

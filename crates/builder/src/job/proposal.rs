@@ -3,8 +3,8 @@
 use std::{fmt::Write as _, time::Duration};
 
 use booty_events::v1::{
-    BaseChosen, Effect, FileChange, FileMode, IssueOutcome, OpenPullRequest, UpdatePullRequest,
-    effect::Write,
+    BaseChosen, Effect, FileChange, FileMode, IssueOutcome, OpenPullRequest, Spent,
+    UpdatePullRequest, effect::Write,
 };
 use booty_policy::{
     ChangedPath, DiffLimits, Protected, Redact, Untrusted, check_change, markdown, redact,
@@ -15,6 +15,7 @@ use chrono::{DateTime, Utc};
 use crate::{
     agent::protocol::{Commands, Report},
     job::conclusion::Standing,
+    budget::{self, grouped},
     order::{FollowUp, Order},
     outcome::{self, Ending, SLOT_OPEN, SLOT_UPDATE},
 };
@@ -39,6 +40,8 @@ pub(crate) struct Material<'a> {
     pub(crate) report: &'a Report,
     pub(crate) standing: &'a Standing,
     pub(crate) rounds: u32,
+    /// What all its answers have cost.
+    pub(crate) spent: Spent,
     pub(crate) worked: Duration,
     pub(crate) now: DateTime<Utc>,
 }
@@ -179,7 +182,7 @@ fn paths(changes: &ChangeSet) -> Vec<String> {
 
 /// What was done, how it was tested, what it cost.
 fn report_of(material: &Material<'_>, paths: &[String]) -> String {
-    let Material { order, base, commands, report, rounds, .. } = material;
+    let Material { order, base, commands, report, rounds, spent, .. } = material;
     let summary = Untrusted::new(redact(&report.said, Redact::default()));
     let mut body =
         format!("## What was done\n\n{}\n\n", markdown::inert(&summary, MAX_SUMMARY_CHARS));
@@ -228,28 +231,36 @@ fn report_of(material: &Material<'_>, paths: &[String]) -> String {
     let _ = write!(
         body,
         "## Budget\n\n{}\n\n{}",
-        budget(report, *rounds, material.worked),
+        budget(spent, &report.model, Some((report.rounds, *rounds)), material.worked),
         outcome::signature(order)
     );
     body
 }
 
-/// What a job has cost, in one line.
-pub(crate) fn budget(report: &Report, rounds: u32, worked: Duration) -> String {
-    let usage = &report.usage;
-    let model = Untrusted::new(report.model.clone());
-    let model = match markdown::inert(&model, 100) {
+/// What a run has cost, in one line. `rounds`: how many it took of how many, where that is known.
+pub(crate) fn budget(
+    spent: &Spent,
+    model: &str,
+    rounds: Option<(u32, u32)>,
+    worked: Duration,
+) -> String {
+    let model = match markdown::inert(&Untrusted::new(model.to_owned()), 100) {
         model if model.is_empty() => String::new(),
         model => format!(" of {model}"),
     };
+    let answers = if spent.calls == 1 { "answer" } else { "answers" };
+    let read = [spent.input_tokens, spent.cache_read_tokens, spent.cache_write_tokens];
+    let rounds = match rounds {
+        Some((rounds, of)) => format!(" {rounds} of {of} rounds;"),
+        None => String::new(),
+    };
     format!(
-        "{} answers{model}, {} tokens read ({} of them cached), {} written; {} of {rounds} rounds; \
-         {} s",
-        report.answers,
-        usage.input_tokens.saturating_add(usage.cache_read_tokens),
-        usage.cache_read_tokens,
-        usage.output_tokens,
-        report.rounds,
+        "{} {answers}{model}, {} tokens read ({} of them cached), {} written, {};{rounds} {} s",
+        spent.calls,
+        grouped(read.into_iter().fold(0, u64::saturating_add)),
+        grouped(spent.cache_read_tokens),
+        grouped(spent.output_tokens),
+        budget::cost(spent),
         worked.as_secs(),
     )
 }

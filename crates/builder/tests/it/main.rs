@@ -3,6 +3,7 @@
 
 mod alerts;
 mod cage;
+mod budget;
 mod crash;
 mod decide;
 mod ends;
