@@ -50,6 +50,8 @@ pub struct Settings {
     pub rounds: u32,
     /// `BUILDER_FOLLOW_UPS`: how often a pull request is gone back to after a verdict against it.
     pub follow_ups: u32,
+    /// `BUILDER_REQUESTS`: how often a pull request is gone back to because a person asks.
+    pub requests: u32,
     /// `OBSV_AUTO_BUILD`: what an issue that was made from an alert may start.
     pub auto_build: AutoBuild,
     /// How long after a label forge may take to write down where a marked issue comes from. It does so
@@ -106,6 +108,7 @@ impl Settings {
             model_base_url: env.optional("MODEL_BASE_URL"),
             rounds: u32::try_from(env.number_or("BUILDER_ROUNDS", 3, 1..=10)).unwrap_or(3),
             follow_ups: u32::try_from(env.number_or("BUILDER_FOLLOW_UPS", 2, 0..=10)).unwrap_or(2),
+            requests: u32::try_from(env.number_or("BUILDER_REQUESTS", 5, 0..=50)).unwrap_or(5),
             auto_build: env.parse_or("OBSV_AUTO_BUILD", AutoBuild::default()),
             origin_wait: DEFAULT_ORIGIN_WAIT,
             job_time: DEFAULT_JOB_TIME,
@@ -178,6 +181,7 @@ mod tests {
             ("ALLOWED_REPOS", "octo"),
             ("BUILDER_ROUNDS", "0"),
             ("BUILDER_FOLLOW_UPS", "11"),
+            ("BUILDER_REQUESTS", "51"),
             ("OBSV_AUTO_BUILD", "yes"),
             ("BOOTY_SANDBOX_RO", "/opt/x:relative"),
             ("MODEL", "skynet:t800"),
@@ -189,6 +193,7 @@ mod tests {
             "MODEL",
             "BUILDER_ROUNDS",
             "BUILDER_FOLLOW_UPS",
+            "BUILDER_REQUESTS",
             "OBSV_AUTO_BUILD",
             "BOOTY_SANDBOX_RO",
         ];
