@@ -1,7 +1,7 @@
 //! One active job per issue: a durable claim, held from a job's acceptance to its end.
 
 use booty_bus::{BucketError, Delivery};
-use booty_events::{JobId, bucket, v1::JobState};
+use booty_events::{IssueNumber, JobId, RepoName, bucket, v1::JobState};
 use bytes::Bytes;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
@@ -84,6 +84,17 @@ pub(crate) async fn release(shared: &Shared, order: &Order) -> Result<(), Pause>
         Ok(()) | Err(BucketError::Conflict) => Ok(()),
         Err(BucketError::Other(error)) => Err(error.into()),
     }
+}
+
+/// The job that has the issue, over or not.
+pub(crate) async fn holder(
+    shared: &Shared,
+    repository: &RepoName,
+    issue: IssueNumber,
+) -> Result<Option<JobId>, Pause> {
+    let entry = shared.claims.get(&bucket::issue_claim_key(repository, issue)).await?;
+    let claim = entry.and_then(|entry| serde_json::from_slice::<Claim>(&entry.value).ok());
+    Ok(claim.and_then(|claim| claim.job.parse().ok()))
 }
 
 fn value(order: &Order) -> Bytes {

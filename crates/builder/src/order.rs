@@ -1,7 +1,9 @@
 //! One job's names: what it is about, and what its events, effects and journal are called.
 
-use booty_events::{CommitSha, DeliveryId, EffectId, IssueNumber, JobId, RepoName};
+use booty_events::{CommitSha, DeliveryId, EffectId, IssueNumber, JobId, RepoName, v1::Job};
 use booty_github::{Scope, object::PullRequest};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 /// What a delivery asks for.
 #[derive(Debug, Clone)]
@@ -16,26 +18,62 @@ pub(crate) struct Order {
     pub(crate) attempt: u32,
     /// The replay that made the attempt; 0 for none.
     pub(crate) replay_of: u64,
+    /// When a person last asked for it.
+    pub(crate) asked: Asked,
     /// What the attempt goes back to; `None` for one that is to open a pull request.
     pub(crate) follow_up: Option<FollowUp>,
 }
 
-/// A verdict against a pull request of the job's own.
+/// When a person asked for something, by GitHub's clock, which knows whole seconds; within one the
+/// delivery that came later is the later one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+pub(crate) struct Asked {
+    pub(crate) at: DateTime<Utc>,
+    /// The delivery's place in the inbox.
+    pub(crate) sequence: u64,
+}
+
+impl Asked {
+    /// As a job's state has it. What was accepted before there was such a note counts from its beginning.
+    pub(crate) fn of(job: &Job) -> Self {
+        let at = job.asked.as_ref().or(job.created.as_ref());
+        let at = at.and_then(|at| DateTime::from_timestamp(at.seconds, at.nanos.try_into().ok()?));
+        Self { at: at.unwrap_or_default(), sequence: job.asked_sequence }
+    }
+
+    /// Notes it in a job's state.
+    pub(crate) fn note(self, job: &mut Job) {
+        job.asked = Some(self.at.into());
+        job.asked_sequence = self.sequence;
+    }
+}
+
+/// What is to be repaired on a pull request of the job's own.
 #[derive(Debug, Clone)]
 pub(crate) struct FollowUp {
-    /// The verifier's job.
-    pub(crate) verdict: String,
+    /// The verdict (the verifier's job), or the job id of a person's delivery.
+    pub(crate) cause: String,
+    /// Whoever asked for it; `None` for the verifier.
+    pub(crate) by: Option<String>,
     pub(crate) pull_request: u64,
     /// The attempt that opened it.
     pub(crate) opener: u32,
     pub(crate) branch: String,
-    /// The commit that was judged; the follow-up's own comes on top of it.
+    /// The commit that is not good yet; the follow-up's own comes on top of it.
     pub(crate) head: CommitSha,
-    /// What the verifier found; from outside as far as trust goes.
+    /// What the verifier found, or what was asked for; from outside as far as trust goes.
     pub(crate) findings: String,
-    /// The how manieth it is, counted from 1, of how many.
+    /// The how manieth of its kind it is, counted from 1, of how many.
     pub(crate) number: u32,
     pub(crate) of: u32,
+}
+
+impl FollowUp {
+    /// `follow-up 1 of 2` after a verdict, `request 1 of 5` after a person's words.
+    pub(crate) fn counted(&self) -> String {
+        let kind = if self.by.is_some() { "request" } else { "follow-up" };
+        format!("{kind} {} of {}", self.number, self.of)
+    }
 }
 
 impl Order {
@@ -110,6 +148,7 @@ mod tests {
             issue,
             attempt: 1,
             replay_of: 0,
+            asked: Asked::default(),
             follow_up: None,
         };
         let second = Order { attempt: 2, ..first.clone() };
@@ -130,6 +169,7 @@ mod tests {
             issue,
             attempt: 1,
             replay_of: 0,
+            asked: Asked::default(),
             follow_up: None,
         };
         for (repo, expected) in [

@@ -8,7 +8,7 @@ use booty_events::{
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
-    order::Order,
+    order::{Asked, Order},
     outcome::{SLOT_OPEN, SLOT_UPDATE},
     shared::{Pause, Shared},
 };
@@ -146,6 +146,7 @@ pub(crate) fn order(effect: &Effect, issue: u64, slot: &str) -> Option<Order> {
         issue: IssueNumber::new(issue)?,
         attempt,
         replay_of: 0,
+        asked: Asked::default(),
         follow_up: None,
     };
     (order.effect_id(slot).as_str() == effect.id).then_some(order)

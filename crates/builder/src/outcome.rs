@@ -9,7 +9,10 @@ use booty_events::{
 use booty_policy::{Redact, Untrusted, markdown, redact};
 use chrono::{DateTime, Utc};
 
-use crate::order::Order;
+use crate::{
+    order::Order,
+    stop::{How, Stopped},
+};
 
 /// The slot of the effect that opens a pull request.
 pub(crate) const SLOT_OPEN: &str = "open_pr";
@@ -26,12 +29,17 @@ const SLOT_LEFT: &str = "left_alone";
 /// Characters of one piece of outside text in a comment.
 const MAX_QUOTED_CHARS: usize = 4_000;
 
+/// GitHub's logins have 39 characters at most, and may be followed by `[bot]`.
+const MAX_LOGIN_CHARS: usize = 50;
+
 /// The end of a job that opens no pull request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Ending {
     /// One of [`booty_events::label`]'s.
     pub(crate) label: &'static str,
-    /// One word, for events and job states.
+    /// One word: how it ended.
+    pub(crate) outcome: &'static str,
+    /// One word: why, for events and job states.
     pub(crate) reason: &'static str,
     /// One sentence for people. Ours: no word in it comes from outside.
     pub(crate) sentence: String,
@@ -55,18 +63,27 @@ impl Ending {
         Self { more_labels: &[label::TRIAGE], ..Self::needs_human(reason, sentence) }
     }
 
+    /// The end that somebody has put to it.
+    pub(crate) fn stopped(stopped: &Stopped) -> Self {
+        let by = login(&stopped.by);
+        let sentence = match stopped.how {
+            How::Command => format!("Stopped: {by} wrote `/booty stop`."),
+            How::LabelRemoved => format!("Stopped: {by} took the trigger label away."),
+            How::IssueClosed => format!("Stopped: {by} closed this issue."),
+            How::PullRequestClosed => format!("Stopped: {by} closed the pull request."),
+            How::Withdrawn => format!("Stopped: {by} has taken back what was asked for."),
+        };
+        Self { outcome: "stopped", ..Self::gave_up(stopped.how.word(), sentence) }
+    }
+
     fn new(label: &'static str, reason: &'static str, sentence: String) -> Self {
-        Self { label, reason, sentence, quoted: None, more_labels: &[] }
+        let outcome = if label == label::NEEDS_HUMAN { "needs_human" } else { "gave_up" };
+        Self { label, outcome, reason, sentence, quoted: None, more_labels: &[] }
     }
 
     pub(crate) fn quoting(mut self, text: impl Into<String>) -> Self {
         self.quoted = Some(text.into());
         self
-    }
-
-    /// The word that the journal and the job's state hold.
-    pub(crate) fn outcome(&self) -> &'static str {
-        if self.label == label::NEEDS_HUMAN { "needs_human" } else { "gave_up" }
     }
 
     /// The effect that says it. `footer` names job, budget and trace.
@@ -85,17 +102,25 @@ impl Ending {
             ),
             None => (
                 self.label,
-                "To try again, take the trigger label off this issue and set it again.".to_owned(),
+                "To try again, take the trigger label off this issue and set it again, or write \
+                 `/booty retry`."
+                    .to_owned(),
             ),
             // There is a change, and it is not good: that is a person's to decide.
-            Some(follow_up) => (
-                label::NEEDS_HUMAN,
-                format!(
-                    "#{} stays as it is: the verifier did not accept it, and this was follow-up {} \
-                     of {}.",
-                    follow_up.pull_request, follow_up.number, follow_up.of
-                ),
-            ),
+            Some(follow_up) => {
+                let (number, counted) = (follow_up.pull_request, follow_up.counted());
+                let next = match &follow_up.by {
+                    None => format!(
+                        "#{number} stays as it is: the verifier did not accept it, and this was \
+                         {counted}."
+                    ),
+                    Some(by) => format!(
+                        "#{number} stays as it is: this was {counted}, which {} asked for.",
+                        login(by)
+                    ),
+                };
+                (label::NEEDS_HUMAN, next)
+            }
         };
         let _ = write!(comment, "\n\nNothing was pushed. {next}\n\n{footer}");
         let more_labels = self.more_labels.iter().map(|&label| label.to_owned()).collect();
@@ -120,6 +145,14 @@ impl Ending {
             signature(order)
         );
         said(order, label::NEEDS_HUMAN, comment)
+    }
+}
+
+/// An account's name in a comment, so that nobody is called by it.
+pub(crate) fn login(login: &str) -> String {
+    match markdown::name(&Untrusted::new(login.to_owned()), MAX_LOGIN_CHARS) {
+        name if name.is_empty() => "somebody".to_owned(),
+        name => name,
     }
 }
 

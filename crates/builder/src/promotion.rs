@@ -6,7 +6,7 @@ use booty_events::{
 };
 
 use crate::{
-    order::Order,
+    order::{Asked, Order},
     ours::Pull,
     shared::{Pause, Shared},
 };
@@ -70,6 +70,7 @@ pub(crate) fn order(effect: &Effect, wanted: &MarkReady) -> Option<Order> {
         issue: booty_events::IssueNumber::new(wanted.issue)?,
         attempt: 1,
         replay_of: 0,
+        asked: Asked::default(),
         follow_up: None,
     };
     let id = EffectId::new(order.job.as_str(), &slot(&wanted.head_sha));

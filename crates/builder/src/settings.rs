@@ -56,6 +56,8 @@ pub struct Settings {
     pub follow_ups: u32,
     /// `BUILDER_UNFINISHED`: what becomes of the best attempt of a job that gives up.
     pub unfinished: Unfinished,
+    /// `BUILDER_REQUESTS`: how often a pull request is gone back to because a person asks.
+    pub requests: u32,
     /// `OBSV_AUTO_BUILD`: what an issue that was made from an alert may start.
     pub auto_build: AutoBuild,
     /// How long after a label forge may take to write down where a marked issue comes from. It does so
@@ -143,6 +145,7 @@ impl Settings {
             rounds: u32::try_from(env.number_or("BUILDER_ROUNDS", 3, 1..=10)).unwrap_or(3),
             follow_ups: u32::try_from(env.number_or("BUILDER_FOLLOW_UPS", 2, 0..=10)).unwrap_or(2),
             unfinished: env.parse_or("BUILDER_UNFINISHED", Unfinished::default()),
+            requests: u32::try_from(env.number_or("BUILDER_REQUESTS", 5, 0..=50)).unwrap_or(5),
             auto_build: env.parse_or("OBSV_AUTO_BUILD", AutoBuild::default()),
             origin_wait: DEFAULT_ORIGIN_WAIT,
             budgets: Limits::from_env(env),
@@ -249,6 +252,7 @@ mod tests {
             ("BUILDER_ROUNDS", "0"),
             ("BUILDER_FOLLOW_UPS", "11"),
             ("BUILDER_UNFINISHED", "merge"),
+            ("BUILDER_REQUESTS", "51"),
             ("OBSV_AUTO_BUILD", "yes"),
             ("BOOTY_SANDBOX_RO", "/opt/x:relative"),
             ("MODEL", "skynet:t800"),
@@ -261,6 +265,7 @@ mod tests {
             "BUILDER_ROUNDS",
             "BUILDER_FOLLOW_UPS",
             "BUILDER_UNFINISHED",
+            "BUILDER_REQUESTS",
             "OBSV_AUTO_BUILD",
             "BOOTY_SANDBOX_RO",
         ];

@@ -26,6 +26,8 @@ pub(crate) struct Shared {
     pub(crate) jobs: JobStore,
     pub(crate) bodies: Bucket,
     pub(crate) claims: Bucket,
+    /// Stops pass like the leases of what they stop.
+    pub(crate) stops: Bucket,
     /// What forge remembers; only forge writes there.
     pub(crate) effects: Bucket,
     /// Where issues come from that forge made; only forge writes there.
@@ -52,6 +54,7 @@ impl Shared {
             jobs: JobStore::new(&bus),
             bodies: bus.bucket(&bucket::BODIES),
             claims: bus.bucket(&bucket::LEASES),
+            stops: bus.bucket(&bucket::LEASES).passing(),
             effects: bus.bucket(&bucket::EFFECTS),
             origins: bus.bucket(&bucket::ORIGINS),
             github: Client::new(client, Arc::clone(&tokens))?,

@@ -74,7 +74,8 @@ impl Bucket {
 
     /// The same bucket for values that are dropped [`BucketDefinition::past_age`] after they were
     /// written: each write begins anew, and one without this ends it.
-    pub(crate) fn passing(&self) -> Self {
+    #[must_use]
+    pub fn passing(&self) -> Self {
         Self { ttl: self.past_age, ..self.clone() }
     }
 

@@ -131,6 +131,28 @@ pub fn issue_claim_key(repo: &RepoName, issue: IssueNumber) -> String {
     format!("issue.{}.{issue}", repo.token())
 }
 
+/// The filter for all accounts that forge has written under, in [`LEASES`]; see [`writer_login`].
+pub const WRITERS: &str = "writer.*";
+
+/// The account, in lower case, in a key that matches [`WRITERS`].
+pub fn writer_login(key: &str) -> Option<String> {
+    token::decode(key.strip_prefix("writer.")?)
+}
+
+/// Key of the newest stop of all work on an issue, or of the work on one pull request for it, in
+/// [`LEASES`].
+pub fn stop_key(repo: &RepoName, issue: IssueNumber, pull_request: Option<u64>) -> String {
+    match pull_request {
+        None => format!("stop.{}.{issue}.all", repo.token()),
+        Some(number) => format!("stop.{}.{issue}.pr{number}", repo.token()),
+    }
+}
+
+/// The filter for all of an issue's [`stop_key`]s.
+pub fn stop_filter(repo: &RepoName, issue: IssueNumber) -> String {
+    format!("stop.{}.{issue}.*", repo.token())
+}
+
 /// Key of the newest head of a pull request that is judged, in [`LEASES`].
 pub fn pull_claim_key(repo: &RepoName, pull_request: u64) -> String {
     format!("pull.{}.{pull_request}", repo.token())
@@ -169,6 +191,13 @@ mod tests {
         assert!(key.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)), "{key}");
         assert_eq!(key.matches('.').count(), 3);
         assert_ne!(key, check_key(&repo, &head, "booty/other"));
+    }
+
+    #[test]
+    fn a_writer_is_known_by_its_key() {
+        assert_eq!(writer_login("writer.booty-bot").as_deref(), Some("booty-bot"));
+        assert_eq!(writer_login("writer.x--615b626f745d").as_deref(), Some("a[bot]"));
+        assert_eq!(writer_login("issue.x.1"), None);
     }
 
     #[test]

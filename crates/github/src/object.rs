@@ -92,12 +92,31 @@ pub struct Repository {
 pub struct Permission {
     /// `admin`, `write`, `read` or `none`; custom roles are shown as the nearest of these.
     pub permission: String,
+    /// The same with `maintain` and `triage`, or a custom role's own name.
+    #[serde(default)]
+    pub role_name: String,
+    #[serde(default)]
+    user: Option<PermittedUser>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+struct PermittedUser {
+    #[serde(default)]
+    permissions: Option<std::collections::BTreeMap<String, bool>>,
 }
 
 impl Permission {
     /// Whether the account may push.
     pub fn can_write(&self) -> bool {
         matches!(self.permission.as_str(), "admin" | "maintain" | "write")
+    }
+
+    /// Whether the account may set and take away labels. Of a custom role only its permissions tell.
+    pub fn can_triage(&self) -> bool {
+        let permissions = self.user.as_ref().and_then(|user| user.permissions.as_ref());
+        self.can_write()
+            || self.role_name == "triage"
+            || permissions.is_some_and(|held| held.get("triage") == Some(&true))
     }
 }
 
@@ -260,6 +279,55 @@ pub struct Comment {
     pub created_at: Option<DateTime<Utc>>,
 }
 
+/// A review of a pull request.
+#[derive(Debug, Clone, Deserialize)]
+#[allow(missing_docs)]
+pub struct Review {
+    pub id: u64,
+    #[serde(default)]
+    pub user: Option<User>,
+    #[serde(default)]
+    pub body: Option<String>,
+    /// `APPROVED`, `CHANGES_REQUESTED`, `COMMENTED`, `DISMISSED` or `PENDING`.
+    #[serde(default)]
+    pub state: String,
+    /// The commit that was looked at; `None` when it is gone.
+    #[serde(default)]
+    pub commit_id: Option<String>,
+    #[serde(default)]
+    pub submitted_at: Option<DateTime<Utc>>,
+}
+
+/// A comment of a review on a line of the change.
+#[derive(Debug, Clone, Deserialize)]
+#[allow(missing_docs)]
+pub struct ReviewComment {
+    pub id: u64,
+    #[serde(default)]
+    pub user: Option<User>,
+    #[serde(default)]
+    pub body: Option<String>,
+    #[serde(default)]
+    pub path: String,
+    /// In the file as it is now; `None` when the line is not in the change any more, or the comment is
+    /// about the whole file.
+    #[serde(default)]
+    pub line: Option<u64>,
+    /// In the file as it was when it was commented on.
+    #[serde(default)]
+    pub original_line: Option<u64>,
+}
+
+/// A file that a pull request changes.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[allow(missing_docs)]
+pub struct PullFile {
+    pub filename: String,
+    /// The name that a renamed file had.
+    #[serde(default)]
+    pub previous_filename: Option<String>,
+}
+
 /// Something that happened to an issue.
 #[derive(Debug, Clone, Deserialize)]
 #[allow(missing_docs)]
@@ -338,6 +406,29 @@ pub struct CommitText {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_may_triage_is_told_by_role_or_permissions() {
+        for (answer, write, triage) in [
+            (r#"{"permission":"write","role_name":"maintain"}"#, true, true),
+            (r#"{"permission":"read","role_name":"triage"}"#, false, true),
+            (r#"{"permission":"read","role_name":"read"}"#, false, false),
+            (
+                r#"{"permission":"read","role_name":"sorter","user":{"permissions":{"triage":true}}}"#,
+                false,
+                true,
+            ),
+            (r#"{"permission":"read","user":null}"#, false, false),
+            (r#"{"permission":"none","user":{"permissions":{"triage":false}}}"#, false, false),
+        ] {
+            let permission: Permission = serde_json::from_str(answer).unwrap();
+            assert_eq!(
+                (permission.can_write(), permission.can_triage()),
+                (write, triage),
+                "{answer}"
+            );
+        }
+    }
 
     #[test]
     fn an_issue_says_where_it_is() {

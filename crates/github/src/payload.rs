@@ -216,6 +216,9 @@ pub struct Comment<'a> {
     pub body: Option<Text<'a>>,
     #[serde(borrow, default)]
     pub user: Option<User<'a>>,
+    /// RFC 3339.
+    #[serde(borrow, default)]
+    pub created_at: Option<Text<'a>>,
     #[serde(borrow, default)]
     pub updated_at: Option<Text<'a>>,
 }
@@ -226,12 +229,16 @@ pub struct Comment<'a> {
 pub struct Review<'a> {
     #[serde(default)]
     pub id: Option<u64>,
+    /// In small letters, other than in the API's answers.
     #[serde(borrow, default)]
     pub state: Option<Text<'a>>,
     #[serde(borrow, default)]
     pub body: Option<Text<'a>>,
     #[serde(borrow, default)]
     pub user: Option<User<'a>>,
+    /// RFC 3339.
+    #[serde(borrow, default)]
+    pub submitted_at: Option<Text<'a>>,
 }
 
 /// A check run or check suite.
@@ -329,6 +336,19 @@ mod tests {
         assert!(!issue.is_pull_request());
         assert_eq!(envelope.label.value().map(|_| ()), None);
         assert!(envelope.label.is_named());
+    }
+
+    #[test]
+    fn what_people_say_may_be_without_author_or_words() {
+        let body = r#"{"action":"submitted","pull_request":{"number":7,"user":null,"body":null},
+            "review":{"id":1,"state":"changes_requested","body":null,"user":null},
+            "comment":{"id":2,"body":null,"user":null,"created_at":null}}"#;
+        let envelope = parse(body).unwrap();
+        let review = envelope.review.value().unwrap();
+        assert!(review.body.is_none() && review.user.is_none() && review.submitted_at.is_none());
+        assert_eq!(review.state.as_deref(), Some("changes_requested"));
+        let comment = envelope.comment.value().unwrap();
+        assert!(comment.body.is_none() && comment.user.is_none() && comment.created_at.is_none());
     }
 
     #[test]

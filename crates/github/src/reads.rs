@@ -9,7 +9,7 @@ use crate::{
     error::Error,
     object::{
         CheckRun, Comment, Commit, GitCommit, GitRef, Issue, IssueEvent, Label, Permission,
-        PullRequest, Repository, Status, User,
+        PullFile, PullRequest, Repository, Review, ReviewComment, Status, User,
     },
 };
 
@@ -119,6 +119,59 @@ impl Client {
         self.find_json(Endpoint::repo(repo).at("pulls").at(number)).await
     }
 
+    /// One page of the open pull requests, the newest first.
+    pub async fn newest_pulls(
+        &self,
+        repo: &RepoName,
+        page: u32,
+    ) -> Result<Page<PullRequest>, Error> {
+        let at = Endpoint::repo(repo)
+            .at("pulls")
+            .query("state", "open")
+            .query("sort", "created")
+            .query("direction", "desc");
+        self.get_page(at, page).await
+    }
+
+    /// One page of the files that a pull request changes; `None` when it is gone.
+    pub async fn pull_files(
+        &self,
+        repo: &RepoName,
+        number: u64,
+        page: u32,
+    ) -> Result<Option<Page<PullFile>>, Error> {
+        let at = Endpoint::repo(repo).at("pulls").at(number).at("files");
+        found(self.get_page(at, page).await)
+    }
+
+    /// A review of a pull request; `None` when it is gone.
+    pub async fn get_review(
+        &self,
+        repo: &RepoName,
+        pull_request: u64,
+        review: u64,
+    ) -> Result<Option<Review>, Error> {
+        let at = Endpoint::repo(repo).at("pulls").at(pull_request).at("reviews").at(review);
+        self.find_json(at).await
+    }
+
+    /// One page of a review's comments on lines; `None` when the review is gone.
+    pub async fn review_comments(
+        &self,
+        repo: &RepoName,
+        pull_request: u64,
+        review: u64,
+        page: u32,
+    ) -> Result<Option<Page<ReviewComment>>, Error> {
+        let reviews = Endpoint::repo(repo).at("pulls").at(pull_request).at("reviews");
+        found(self.get_page(reviews.at(review).at("comments"), page).await)
+    }
+
+    /// A comment on an issue or pull request; `None` when it is gone.
+    pub async fn get_comment(&self, repo: &RepoName, id: u64) -> Result<Option<Comment>, Error> {
+        self.find_json(Endpoint::repo(repo).at("issues").at("comments").at(id)).await
+    }
+
     /// The pull requests, open and closed, that a commit is in: also those of forks.
     pub async fn pulls_of_commit(
         &self,
@@ -206,6 +259,14 @@ impl Client {
             }
         }
         Ok(all)
+    }
+}
+
+fn found<T>(read: Result<T, Error>) -> Result<Option<T>, Error> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

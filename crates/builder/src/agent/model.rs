@@ -28,6 +28,7 @@ impl Asker {
         let options = Options {
             api_key: start.model_api_key.clone().map(Into::into),
             base_url: start.model_base_url.clone(),
+            ..Options::default()
         };
         Self { spec: start.model.clone(), options, limits: start.limits.clone(), opened: None }
     }

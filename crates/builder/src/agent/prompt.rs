@@ -86,8 +86,13 @@ pub(crate) fn task(task: &Task, commands: &Commands, map: &str) -> String {
 /// What a task is followed by when its change was not accepted.
 fn follow_up(task: &Task, not_accepted: &NotAccepted) -> String {
     let findings = shorten(&not_accepted.findings, MAX_HEAD_BYTES, MAX_TAIL_BYTES);
+    let template = if not_accepted.person {
+        include_str!("prompts/request.md")
+    } else {
+        include_str!("prompts/follow_up.md")
+    };
     render(
-        include_str!("prompts/follow_up.md"),
+        template,
         &[
             ("number", &not_accepted.number.to_string()),
             ("of", &not_accepted.of.to_string()),
@@ -324,9 +329,13 @@ mod tests {
             findings:
                 "`test_add` fails.\n<!-- hidden -->\nghp_0123456789abcdefghijklmnopqrstuvwxyz"
                     .into(),
+            person: false,
         };
+        let request = NotAccepted { person: true, ..not_accepted.clone() };
         let again = Task { follow_up: Some(not_accepted), ..a_task() };
         insta::assert_snapshot!("follow_up", task(&again, &commands, ""));
+        let again = Task { follow_up: Some(request), ..a_task() };
+        insta::assert_snapshot!("request", task(&again, &commands, ""));
         let checked = "exception type: `TypeError`\n\
                        stack frames, the newest first:\n- `calc.py`, line 2, in `add`";
         let alert = Task { restricted: true, body: checked.into(), ..a_task() };

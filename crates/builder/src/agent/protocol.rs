@@ -96,6 +96,9 @@ pub(crate) struct NotAccepted {
     pub(crate) of: u32,
     /// What the verifier found; from outside as far as trust goes.
     pub(crate) findings: String,
+    /// Whether it is no verdict but what a person asks for.
+    #[serde(default)]
+    pub(crate) person: bool,
 }
 
 /// The repository's own commands, from `.booty.yml` or detected.

@@ -21,10 +21,11 @@ use super::{
 use crate::{
     claim::{self, Claimed},
     job,
-    order::{FollowUp, Order},
+    order::{Asked, FollowUp, Order},
     ours::{Pull, Whose, is_unfinished},
     outcome,
     shared::{Pause, Shared},
+    stop::Stopped,
 };
 
 /// Handles verdicts against a change.
@@ -138,6 +139,10 @@ impl FollowUps {
             }
             _ => return Ok(Err("not_open")),
         }
+        let order = Order { asked: Asked::of(&pull.job), ..pull.opener.clone() };
+        if Stopped::of(shared, &order).await?.is_some() {
+            return Ok(Err("stopped"));
+        }
         if pull.job.follow_ups >= shared.settings.follow_ups {
             self.say_used_up(pull, judged).await?;
             return Ok(Err("follow_ups_used"));
@@ -154,6 +159,8 @@ impl FollowUps {
                     job.attempt = job.attempt.max(1) + 1;
                     job.follow_ups += 1;
                     job.verdict.clone_from(&judged.job);
+                    job.requested_by.clear();
+                    judged.head.as_str().clone_into(&mut job.head_sha);
                     job.replay_of = replay_of(delivery);
                     job.state = JobState::Queued.into();
                     "queued".clone_into(&mut job.step);
@@ -169,7 +176,8 @@ impl FollowUps {
 
     fn order(&self, pull: &Pull, job: &Job, judged: &Judged) -> Order {
         let follow_up = FollowUp {
-            verdict: judged.job.clone(),
+            cause: judged.job.clone(),
+            by: None,
             pull_request: pull.number,
             opener: pull.opener.attempt,
             branch: pull.branch.clone(),
@@ -179,17 +187,22 @@ impl FollowUps {
             // Lowered meanwhile, it counts for the next one.
             of: self.shared.settings.follow_ups.max(job.follow_ups),
         };
-        Order { attempt: job.attempt, follow_up: Some(follow_up), ..pull.opener.clone() }
+        Order {
+            attempt: job.attempt,
+            asked: Asked::of(job),
+            follow_up: Some(follow_up),
+            ..pull.opener.clone()
+        }
     }
 
     async fn say_started(&self, order: &Order) -> Result<(), Pause> {
         let Some(follow_up) = &order.follow_up else { return Ok(()) };
         let event = Event {
             number: follow_up.pull_request,
-            detail: format!("follow-up {} of {}", follow_up.number, follow_up.of),
+            detail: follow_up.counted(),
             attributes: [
                 ("head".to_owned(), follow_up.head.to_string()),
-                ("verdict".to_owned(), follow_up.verdict.clone()),
+                ("verdict".to_owned(), follow_up.cause.clone()),
             ]
             .into(),
             ..Event::default()

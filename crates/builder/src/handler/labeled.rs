@@ -1,5 +1,7 @@
 //! `issues.labeled`: decides whether a job starts, and runs it.
 //!
+//! `/booty retry` is decided on by the same questions, except for the label.
+//!
 //! The decision is a list of questions, each with one word for "no". The cheap ones come first, and what
 //! the payload says is asked of GitHub again: a delivery can be late, in the wrong order, or old.
 
@@ -9,7 +11,7 @@ use async_trait::async_trait;
 use booty_alert::AutoBuild;
 use booty_bus::{BucketError, Delivery, Handler, Verdict};
 use booty_events::{
-    DeliveryId, IssueNumber, JobId, RepoName, header, subject,
+    IssueNumber, JobId, RepoName,
     v1::{Event, Job, JobState},
 };
 use booty_github::payload::Envelope;
@@ -18,26 +20,31 @@ use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 use tracing::Instrument as _;
 
+use super::{Station, heard::delivery_id};
 use crate::{
     alert::Origin,
     claim::{self, Claimed},
     job,
-    order::{Order, is_pull_for},
+    order::{Asked, Order, is_pull_for},
     shared::{Pause, Shared},
+    stop::Stopped,
 };
 
+/// The step of a job of which nothing came.
+const IGNORED: &str = "ignored";
 /// How soon a missing record of forge's is looked for again.
 const ORIGIN_LOOK: Duration = Duration::from_secs(1);
 
 /// Handles `issues.labeled` and its replays.
 pub(crate) struct Labeled {
     shared: Arc<Shared>,
+    station: Station,
 }
 
 /// What the payload says, as far as it is used. Nothing in it is believed without asking GitHub.
 #[derive(Debug, PartialEq, Eq)]
 struct Payload {
-    label: Option<String>,
+    wish: Wish,
     repository: RepoName,
     installation: u64,
     issue: IssueNumber,
@@ -46,17 +53,25 @@ struct Payload {
     updated: Option<DateTime<Utc>>,
 }
 
-/// No job starts, and why: one word.
-struct No(&'static str);
+/// What asks for a job.
+#[derive(Debug, PartialEq, Eq)]
+enum Wish {
+    /// This label was set; `None` when it is gone.
+    Label(Option<String>),
+    /// A command that counts.
+    Retry,
+}
 
 /// Where a delivery leads.
-enum Way {
+pub(super) enum Way {
     /// To a job that runs: a new one, or one that was begun before.
     Run(Order),
     /// To a job that is over already.
     Over(Order),
-    /// To nothing.
-    No(No),
+    /// To nothing, for this one word.
+    No(&'static str),
+    /// To nothing, as was decided before.
+    Ignored(String),
 }
 
 #[async_trait]
@@ -85,6 +100,10 @@ impl Handler for Labeled {
     }
 
     async fn given_up(&self, delivery: &Delivery, why: &str) -> Result<(), String> {
+        // The workers get the same delivery, and say what is to be said.
+        if self.station == Station::Door {
+            return Ok(());
+        }
         let Ok(payload) = read(&delivery.payload) else { return Ok(()) };
         let Some(order) = order(delivery, &payload) else { return Ok(()) };
         self.give_up(delivery, order, why).await.map_err(Pause::why)
@@ -92,13 +111,18 @@ impl Handler for Labeled {
 }
 
 impl Labeled {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared }
+    pub(crate) fn new(shared: Arc<Shared>, station: Station) -> Self {
+        Self { shared, station }
     }
 
     /// Says the outcome of a job that failed too often. An error only when something is away: what can
     /// never work must not be tried for ever.
-    async fn give_up(&self, delivery: &Delivery, mut order: Order, why: &str) -> Result<(), Pause> {
+    pub(super) async fn give_up(
+        &self,
+        delivery: &Delivery,
+        mut order: Order,
+        why: &str,
+    ) -> Result<(), Pause> {
         let shared = &self.shared;
         let known = match shared.jobs.get(&order.job).await.map_err(Pause::from) {
             Ok(known) => known,
@@ -122,22 +146,63 @@ impl Labeled {
         payload: &Payload,
         order: Order,
     ) -> Result<Verdict, Pause> {
-        match self.decide(delivery, payload, order.clone()).await? {
+        match self.settle(delivery, payload, order).await? {
+            Way::Over(_) if self.station == Station::Door => Ok(Verdict::Done),
             Way::Over(order) => {
                 job::say_end_again(&self.shared, &order, delivery).await?;
                 Ok(Verdict::Done)
             }
-            Way::No(No(reason)) => {
-                let event = Event { reason: reason.to_owned(), ..Event::default() };
-                self.shared.say(&order, "job_ignored", "ignored", event).await?;
-                self.note_ignored(&order, reason).await?;
-                Ok(Verdict::Ignore { reason: reason.to_owned() })
-            }
+            Way::No(reason) => Ok(Verdict::Ignore { reason: reason.to_owned() }),
+            Way::Ignored(reason) => Ok(Verdict::Ignore { reason }),
+            Way::Run(_) if self.station == Station::Door => Ok(Verdict::Done),
             Way::Run(order) => {
                 job::run(&self.shared, &order, delivery).await?;
                 Ok(Verdict::Done)
             }
         }
+    }
+
+    /// Decides on a `/booty retry` of somebody who may say so.
+    pub(super) async fn retry(
+        &self,
+        delivery: &Delivery,
+        order: &Order,
+        by: &str,
+    ) -> Result<Way, Pause> {
+        let payload = Payload {
+            wish: Wish::Retry,
+            repository: order.repository.clone(),
+            installation: order.installation,
+            issue: order.issue,
+            is_pull_request: false,
+            sender: Some(by.to_owned()),
+            updated: Some(order.asked.at),
+        };
+        self.settle(delivery, &payload, order.clone()).await
+    }
+
+    /// Decides, and says it when the answer is no.
+    async fn settle(
+        &self,
+        delivery: &Delivery,
+        payload: &Payload,
+        order: Order,
+    ) -> Result<Way, Pause> {
+        let way = self.decide(delivery, payload, order.clone()).await?;
+        let Way::No(reason) = way else { return Ok(way) };
+        // Slower than the workers, the door may meet what has come of this very delivery.
+        if self.station == Station::Door && self.is_accepted(&order).await? {
+            return Ok(Way::Over(order));
+        }
+        let event = Event { reason: reason.to_owned(), ..Event::default() };
+        self.shared.say(&order, "job_ignored", "ignored", event).await?;
+        self.note_ignored(&order, reason).await?;
+        Ok(way)
+    }
+
+    async fn is_accepted(&self, order: &Order) -> Result<bool, Pause> {
+        let known = self.shared.jobs.get(&order.job).await?;
+        Ok(known.is_some_and(|job| !job.service.is_empty() && job.step != IGNORED))
     }
 
     async fn decide(
@@ -149,14 +214,16 @@ impl Labeled {
         let settings = &self.shared.settings;
         let trigger = settings.trigger_label.as_str();
         // GitHub's names of labels ignore case.
-        if !payload.label.as_deref().is_some_and(|label| label.eq_ignore_ascii_case(trigger)) {
-            return Ok(Way::No(No("label")));
+        if let Wish::Label(label) = &payload.wish
+            && !label.as_deref().is_some_and(|label| label.eq_ignore_ascii_case(trigger))
+        {
+            return Ok(Way::No("label"));
         }
         if !settings.allowed.allows(&order.repository) {
-            return Ok(Way::No(No("repository")));
+            return Ok(Way::No("repository"));
         }
         if payload.is_pull_request {
-            return Ok(Way::No(No("pull_request")));
+            return Ok(Way::No("pull_request"));
         }
 
         let is_replay = delivery.replay_of.is_some();
@@ -166,12 +233,13 @@ impl Labeled {
             Some(job) if job.state() == JobState::Failed && is_another_replay(delivery, job) => {
                 order.attempt = job.attempt.max(1) + 1;
             }
+            Some(job) if job.step == IGNORED => return Ok(Way::Ignored(job.reason.clone())),
             Some(job) if is_over(job) => {
                 order.attempt = job.attempt.max(1);
                 return Ok(Way::Over(order));
             }
             // By now the job goes back to the pull request that this delivery has led to.
-            Some(job) if !job.verdict.is_empty() => return Ok(Way::No(No("job_active"))),
+            Some(job) if !job.verdict.is_empty() => return Ok(Way::No("job_active")),
             // It was accepted before: what it needs by now is in its journal.
             Some(job) => {
                 order.attempt = job.attempt.max(1);
@@ -181,7 +249,7 @@ impl Labeled {
                         self.say_enqueued(&order).await?;
                         Way::Run(order)
                     }
-                    Claimed::By(_) => Way::No(No("job_active")),
+                    Claimed::By(_) => Way::No("job_active"),
                 });
             }
             None => {}
@@ -189,24 +257,30 @@ impl Labeled {
 
         if !is_replay {
             if self.is_too_old(payload) {
-                return Ok(Way::No(No("too_old")));
+                return Ok(Way::No("too_old"));
             }
             if self.is_duplicate(delivery, &order).await? {
-                return Ok(Way::No(No("duplicate_body")));
+                return Ok(Way::No("duplicate_body"));
             }
         }
         if let Some(no) = self.ask_github(delivery, payload, &order).await? {
             return Ok(Way::No(no));
         }
+        if known.is_none() && Stopped::of(&self.shared, &order).await?.is_some() {
+            return Ok(Way::No("stopped"));
+        }
         if let Claimed::By(job) = claim::take(&self.shared, &order, delivery).await? {
             tracing::info!(event = "job_active", active = job);
-            return Ok(Way::No(No("job_active")));
+            return Ok(Way::No("job_active"));
         }
         // Asked under the claim: a job that just ended may have opened one.
         if let Some(number) = self.open_pull_request(&order).await? {
+            if self.is_accepted(&order).await? {
+                return Ok(Way::Over(order));
+            }
             claim::release(&self.shared, &order).await?;
             tracing::info!(event = "pull_request_open", number);
-            return Ok(Way::No(No("pull_request_open")));
+            return Ok(Way::No("pull_request_open"));
         }
         self.accept(&order).await?;
         Ok(Way::Run(order))
@@ -238,35 +312,37 @@ impl Labeled {
         delivery: &Delivery,
         payload: &Payload,
         order: &Order,
-    ) -> Result<Option<No>, Pause> {
+    ) -> Result<Option<&'static str>, Pause> {
         let github = &self.shared.github(order);
         let Some(repository) = github.get_repository(&order.repository).await? else {
-            return Ok(Some(No("repository_gone")));
+            return Ok(Some("repository_gone"));
         };
         if !repository.full_name.eq_ignore_ascii_case(order.repository.as_str()) {
-            return Ok(Some(No("repository_moved")));
+            return Ok(Some("repository_moved"));
         }
         let issue = match github.get_issue(&order.repository, order.issue.get()).await? {
             // A transferred issue answers under its new number and place.
             Some(issue) if issue.number == order.issue.get() => issue,
-            _ => return Ok(Some(No("issue_gone"))),
+            _ => return Ok(Some("issue_gone")),
         };
         if issue.pull_request.is_some() {
-            return Ok(Some(No("pull_request")));
+            return Ok(Some("pull_request"));
         }
         if issue.state != "open" {
-            return Ok(Some(No("issue_closed")));
+            return Ok(Some("issue_closed"));
         }
         let trigger = &self.shared.settings.trigger_label;
-        if !issue.labels.iter().any(|label| label.name.eq_ignore_ascii_case(trigger)) {
-            return Ok(Some(No("label_removed")));
+        if payload.wish != Wish::Retry
+            && !issue.labels.iter().any(|label| label.name.eq_ignore_ascii_case(trigger))
+        {
+            return Ok(Some("label_removed"));
         }
         let origin = self.origin(delivery, order, &issue.body.unwrap_or_default()).await?;
         let mode = self.shared.settings.auto_build;
         if !matches!(origin, Origin::People) && mode == AutoBuild::Off {
-            return Ok(Some(No("auto_build_off")));
+            return Ok(Some("auto_build_off"));
         }
-        let Some(sender) = &payload.sender else { return Ok(Some(No("no_sender"))) };
+        let Some(sender) = &payload.sender else { return Ok(Some("no_sender")) };
         // An App is no collaborator: what it made and labelled is known by forge's record.
         if origin.is_by(sender) {
             tracing::info!(event = "own_label", auto_build = mode.as_str());
@@ -274,7 +350,7 @@ impl Labeled {
         }
         let permission = github.collaborator_permission(&order.repository, sender).await?;
         if !permission.is_some_and(|permission| permission.can_write()) {
-            return Ok(Some(No("no_write_access")));
+            return Ok(Some("no_write_access"));
         }
         Ok(None)
     }
@@ -308,7 +384,13 @@ impl Labeled {
     async fn accept(&self, order: &Order) -> Result<(), Pause> {
         self.shared
             .jobs
-            .update(&order.job, |job| *job = state(order, job, JobState::Queued, "queued"))
+            .update(&order.job, |job| {
+                // The same delivery may be further at its other station.
+                let is_newer = order.attempt > job.attempt.max(1);
+                if job.service.is_empty() || job.step == IGNORED || is_newer {
+                    *job = state(order, job, JobState::Queued, "queued");
+                }
+            })
             .await?;
         self.say_enqueued(order).await
     }
@@ -324,7 +406,7 @@ impl Labeled {
             .update(&order.job, |job| {
                 // A job that was accepted before keeps what is known of it.
                 if job.service.is_empty() {
-                    let ignored = state(order, job, JobState::Completed, "ignored");
+                    let ignored = state(order, job, JobState::Completed, IGNORED);
                     *job = Job { reason: reason.to_owned(), ..ignored };
                 }
             })
@@ -345,6 +427,8 @@ fn state(order: &Order, known: &Job, state: JobState, step: &str) -> Job {
         attempt: order.attempt,
         replay_of: order.replay_of,
         step: step.to_owned(),
+        asked: Some(order.asked.at.into()),
+        asked_sequence: order.asked.sequence,
         trace_id: booty_telemetry::current_trace_id().unwrap_or_default(),
         ..Job::default()
     }
@@ -367,7 +451,7 @@ fn read(body: &[u8]) -> Result<Payload, String> {
     let updated = issue.updated_at.as_deref().and_then(|at| DateTime::parse_from_rfc3339(at).ok());
     let owned = |text: &booty_github::payload::Text<'_>| (**text).to_owned();
     Ok(Payload {
-        label: envelope.label.value().and_then(|label| label.name.as_ref()).map(owned),
+        wish: Wish::Label(envelope.label.value().and_then(|label| label.name.as_ref()).map(owned)),
         repository: repository
             .and_then(|name| name.parse().ok())
             .ok_or_else(|| missing("repository"))?,
@@ -381,10 +465,8 @@ fn read(body: &[u8]) -> Result<Payload, String> {
 
 /// The job of a delivery; `None` when nothing says which delivery it was.
 fn order(delivery: &Delivery, payload: &Payload) -> Option<Order> {
-    let id: DeliveryId = match delivery.headers.get(header::DELIVERY_ID) {
-        Some(id) => id.parse().ok()?,
-        None => subject::parse_inbox_github(&delivery.subject)?.delivery,
-    };
+    let id = delivery_id(delivery)?;
+    let at = payload.updated.unwrap_or(delivery.published);
     Some(Order {
         job: JobId::for_issue(payload.issue, &id),
         delivery: id,
@@ -393,6 +475,7 @@ fn order(delivery: &Delivery, payload: &Payload) -> Option<Order> {
         issue: payload.issue,
         attempt: 1,
         replay_of: delivery.replay_of.unwrap_or(0),
+        asked: Asked { at, sequence: delivery.sequence },
         follow_up: None,
     })
 }
@@ -406,7 +489,7 @@ mod tests {
         let body = br#"{"action":"labeled","issue":{"number":7,"user":null,"updated_at":"2026-01-02T03:04:05Z"},
             "label":null,"sender":null,"repository":{"full_name":"o/r"}}"#;
         let payload = read(body).unwrap();
-        assert_eq!((payload.label, payload.sender), (None, None));
+        assert_eq!((payload.wish, payload.sender), (Wish::Label(None), None));
         assert_eq!(payload.updated.unwrap().timestamp(), 1_767_323_045);
     }
 

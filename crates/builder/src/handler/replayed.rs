@@ -6,9 +6,13 @@ use async_trait::async_trait;
 use booty_bus::{Delivery, Handler, Verdict};
 
 use super::{
+    Station,
+    ended::Ended,
     follow_up::FollowUps,
+    heard::kind,
     labeled::Labeled,
     reported::Reported,
+    talk::Talk,
     verdict::{Judged, Verdicts},
 };
 use crate::shared::Shared;
@@ -19,15 +23,19 @@ pub(crate) struct Replayed {
     pub(crate) reported: Reported,
     pub(crate) verdicts: Verdicts,
     pub(crate) follow_ups: FollowUps,
+    pub(crate) talk: Talk,
+    pub(crate) ended: Ended,
 }
 
 impl Replayed {
     pub(crate) fn new(shared: &Arc<Shared>) -> Self {
         Self {
-            labeled: Labeled::new(Arc::clone(shared)),
+            labeled: Labeled::new(Arc::clone(shared), Station::Work),
             reported: Reported::new(Arc::clone(shared)),
             verdicts: Verdicts::new(Arc::clone(shared)),
             follow_ups: FollowUps::new(Arc::clone(shared)),
+            talk: Talk::new(shared, Station::Replay),
+            ended: Ended::new(shared),
         }
     }
 
@@ -38,7 +46,15 @@ impl Replayed {
             let is_red = Judged::read(delivery).is_ok_and(|judged| judged.is_red());
             if is_red { &self.follow_ups } else { &self.verdicts }
         } else {
-            &self.labeled
+            match kind(delivery) {
+                Some((event, _)) if event == "issue_comment" || event == "pull_request_review" => {
+                    &self.talk
+                }
+                Some((event, action)) if event == "pull_request" || action != "labeled" => {
+                    &self.ended
+                }
+                _ => &self.labeled,
+            }
         }
     }
 }

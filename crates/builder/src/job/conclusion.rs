@@ -60,10 +60,11 @@ pub(crate) fn conclude(
 fn ending(report: &Report, rounds: u32) -> Ending {
     match &report.end {
         AgentEnd::Done | AgentEnd::RoundsUsed => not_green(report, rounds),
-        AgentEnd::NoChange => {
-            Ending::needs_human("no_change", "I changed nothing, and need a person. The model said:")
-                .quoting(&report.said)
-        }
+        AgentEnd::NoChange => Ending::needs_human(
+            "no_change",
+            "I changed nothing, and need a person. The model said:",
+        )
+        .quoting(&report.said),
         AgentEnd::ModelFailed { why } => {
             Ending::gave_up("model_failed", "I gave up because the model could not go on:")
                 .quoting(why)

@@ -39,7 +39,11 @@ use crate::{
     order::{FollowUp, Order, is_pull_for},
     outcome::{self, Ending},
     shared::{Pause, Shared},
+    stop::Stopped,
 };
+
+/// How often the end of a stopped job is journalled when something else is journalled at the same moment.
+const STOP_TRIES: u32 = 3;
 
 /// Why work on a job stops before its proposal.
 pub(crate) enum Stop {
@@ -73,13 +77,23 @@ pub(crate) async fn run(shared: &Shared, order: &Order, delivery: &Delivery) -> 
     let end = match journal.end()? {
         Some(end) => end,
         None => {
-            let _place = shared.place(&delivery.stop).await?;
+            if let Some(stopped) = Stopped::of(shared, order).await? {
+                return end_stopped(shared, order, delivery, &stopped).await;
+            }
+            // Also the wait for a place: what is queued ends at once. What is dropped here kills the agent
+            // and all that it runs, and removes the checkouts.
             let end = tokio::select! {
-                end = work(shared, order, &mut journal, delivery) => end?,
+                end = work_in_place(shared, order, &mut journal, delivery) => end?,
+                stopped = Stopped::wait(shared, order) => Err(stopped),
                 () = delivery.stop.cancelled() => return Err(Pause::away("the worker stops")),
             };
-            finish(shared, order, &mut journal, &end).await?;
-            end
+            match end {
+                Ok(end) => {
+                    finish(shared, order, &mut journal, &end).await?;
+                    end
+                }
+                Err(stopped) => return end_stopped(shared, order, delivery, &stopped).await,
+            }
         }
     };
     say_end(shared, order, delivery, &end).await
@@ -98,6 +112,51 @@ async fn finish(
     shared.budgets.metrics.ended(end.word(), worked);
     shared.budgets.close(order, worked).await;
     Ok(())
+}
+
+/// Whether somebody has begun to work on it.
+pub(crate) async fn is_begun(shared: &Shared, order: &Order) -> Result<bool, Pause> {
+    Ok(JobJournal::open(shared, order).await?.len() > 0)
+}
+
+/// Works once there is a place for it. An error within is a stop that the watch did not bring in time.
+async fn work_in_place(
+    shared: &Shared,
+    order: &Order,
+    journal: &mut JobJournal,
+    delivery: &Delivery,
+) -> Result<Result<End, Stopped>, Pause> {
+    let _place = shared.place(&delivery.stop).await?;
+    let end = work(shared, order, journal, delivery).await?;
+    Ok(match Stopped::of(shared, order).await? {
+        None => Ok(end),
+        Some(stopped) => Err(stopped),
+    })
+}
+
+/// Ends a job that was stopped, unless it ended before that.
+pub(crate) async fn end_stopped(
+    shared: &Shared,
+    order: &Order,
+    delivery: &Delivery,
+    stopped: &Stopped,
+) -> Result<(), Pause> {
+    tracing::info!(event = "job_stopped", how = stopped.how.word(), by = stopped.by);
+    let mut tries = 1;
+    loop {
+        // Opened anew: an entry may have been on its way when the work was dropped.
+        let mut journal = JobJournal::open(shared, order).await?;
+        if let Some(end) = journal.end()? {
+            return say_end(shared, order, delivery, &end).await;
+        }
+        let now = (shared.now)();
+        let end = ended(order, &Ending::stopped(stopped), &outcome::signature(order), now);
+        match finish(shared, order, &mut journal, &end).await {
+            Ok(()) => return say_end(shared, order, delivery, &end).await,
+            Err(pause) if tries == STOP_TRIES => return Err(pause),
+            Err(_) => tries += 1,
+        }
+    }
 }
 
 /// Ends a job that failed too often, unless its end is in the journal already.
@@ -207,7 +266,7 @@ pub(crate) async fn note_step(shared: &Shared, order: &Order, step: &str) -> Res
     let attempt = order.attempt;
     let step = match &order.follow_up {
         None => step.to_owned(),
-        Some(FollowUp { number, of, .. }) => format!("follow-up {number} of {of}: {step}"),
+        Some(follow_up) => format!("{}: {step}", follow_up.counted()),
     };
     shared
         .jobs
@@ -388,6 +447,7 @@ async fn attempt(
             number: follow_up.number,
             of: follow_up.of,
             findings: base.findings.clone(),
+            person: follow_up.by.is_some(),
         }),
     };
     let start = converse::start(shared, task, place, rounds);
@@ -440,7 +500,7 @@ async fn attempt(
 
 fn ended(order: &Order, ending: &Ending, footer: &str, now: DateTime<Utc>) -> End {
     End::Ended {
-        outcome: ending.outcome().to_owned(),
+        outcome: ending.outcome.to_owned(),
         reason: ending.reason.to_owned(),
         effect: Some(ending.effect(order, footer, now)),
     }

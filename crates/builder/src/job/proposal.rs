@@ -14,8 +14,8 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     agent::protocol::{Commands, Report},
-    job::conclusion::Standing,
     budget::{self, grouped},
+    job::conclusion::Standing,
     order::{FollowUp, Order},
     outcome::{self, Ending, SLOT_OPEN, SLOT_UPDATE},
 };
@@ -158,21 +158,32 @@ pub(crate) fn update(material: &Material<'_>, follow_up: &FollowUp, changes: Cha
     let issue = order.issue.get();
     let paths = paths(&changes);
     let FollowUp { number, of, head, .. } = follow_up;
-    let comment = format!(
-        "Follow-up {number} of {of}: the verifier did not accept {head}, so I went back to it.\n\n{}",
-        report_of(material, &paths)
-    );
+    let why = match &follow_up.by {
+        None => format!(
+            "Follow-up {number} of {of}: the verifier did not accept {head}, so I went back to it."
+        ),
+        Some(by) => format!(
+            "Request {number} of {of}: {} asked for changes to {head}, so I went back to it.",
+            outcome::login(by)
+        ),
+    };
+    let comment = format!("{why}\n\n{}", report_of(material, &paths));
     let title = title(&material.base.title, issue);
     let write = UpdatePullRequest {
         pull_request: follow_up.pull_request,
         issue,
         branch: follow_up.branch.clone(),
         head_sha: head.to_string(),
-        commit_message: format!("{title}: follow-up {number}\n\nFor #{issue}"),
+        commit_message: format!("{title}: {}\n\nFor #{issue}", numbered(follow_up)),
         changes: changes.changes.into_iter().map(file_change).collect(),
         comment,
     };
     outcome::effect(order, SLOT_UPDATE, Write::UpdatePullRequest(write), material.now)
+}
+
+fn numbered(follow_up: &FollowUp) -> String {
+    let kind = if follow_up.by.is_some() { "request" } else { "follow-up" };
+    format!("{kind} {}", follow_up.number)
 }
 
 fn paths(changes: &ChangeSet) -> Vec<String> {

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod alerts;
-mod cage;
 mod budget;
+mod cage;
 mod crash;
 mod decide;
 mod ends;

@@ -41,6 +41,7 @@ impl Cache {
             output_tokens: 0,
             cache_read_tokens: read,
             cache_write_tokens: written,
+            is_estimated: false,
         }
     }
 
