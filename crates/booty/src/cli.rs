@@ -87,6 +87,13 @@ pub(crate) enum Command {
         The budgets: docs/BUDGETS.md. Exit codes: 0 it is shown, also when nothing is left; 1 NATS does not \
         answer; 64 no such day or issue.")]
     Budget(BudgetArgs),
+    /// Play a job again from its journal, and show where this program or other settings decide otherwise
+    #[command(after_help = "Examples:\n  booty replay 7-72d3162e-cc78-11e3-81ab-4c9367dc0958\n  \
+        booty replay 7-72d3162e-cc78-11e3-81ab-4c9367dc0958 --attempt 1 --json\n  \
+        BUILDER_ROUNDS=2 booty replay 7-72d3162e-cc78-11e3-81ab-4c9367dc0958 --config new.booty.yml\n\n\
+        No model is asked, no command is run, and GitHub is not needed: docs/REPLAY.md.\n\
+        Exit codes: 0 it comes to the same by the same way, 1 it does not, 2 it can't be played.")]
+    Replay(ReplayArgs),
     /// Check a repository's .booty.yml, or print its schema
     #[command(
         subcommand,
@@ -203,6 +210,25 @@ pub(crate) struct JobsArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct AuditArgs {
+    /// JSON, one object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ReplayArgs {
+    /// The job, as `booty jobs` shows it
+    #[arg(value_name = "JOB")]
+    pub(crate) job: String,
+    /// Which of its runs, counted from 1; the newest when left out
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) attempt: Option<u32>,
+    /// A clone of the repository with the base commit; Booty's own mirror when left out
+    #[arg(long, value_name = "PATH")]
+    pub(crate) repo: Option<PathBuf>,
+    /// A .booty.yml in place of the base's own
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     /// JSON, one object
     #[arg(long)]
     pub(crate) json: bool,

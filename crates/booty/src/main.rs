@@ -12,6 +12,7 @@ mod docs;
 mod doctor;
 mod jobs;
 mod operator;
+mod replay;
 mod send;
 mod services;
 mod sim;
@@ -75,6 +76,7 @@ async fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Spool(command) => spool::run(command).await,
         Command::Audit(args) => audit::run(args).await,
         Command::Budget(args) => budget::run(args).await,
+        Command::Replay(args) => replay::run(args).await,
         Command::Config(command) => config::run(command),
         Command::Doctor(args) => doctor::run(args).await,
         Command::Sim(args) => sim::run(args).await,

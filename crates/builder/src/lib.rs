@@ -13,6 +13,7 @@ mod ours;
 mod outcome;
 mod person;
 mod promotion;
+pub mod replay;
 mod review;
 mod settings;
 mod shared;
@@ -25,7 +26,7 @@ use booty_events::{Service, stream, subject};
 use tokio_util::sync::CancellationToken;
 
 pub use error::Error;
-pub use settings::{AgentProgram, DEFAULT_TRIGGER_LABEL, Settings};
+pub use settings::{AgentProgram, DEFAULT_TRIGGER_LABEL, Settings, Unfinished};
 
 use self::{
     handler::{

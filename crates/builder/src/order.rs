@@ -79,11 +79,11 @@ impl FollowUp {
 impl Order {
     /// Names this run of the job in journal and event keys.
     pub(crate) fn run(&self) -> String {
-        if self.attempt <= 1 {
-            self.job.to_string()
-        } else {
-            format!("{}-a{}", self.job, self.attempt)
-        }
+        Self::run_of(&self.job, self.attempt)
+    }
+
+    pub(crate) fn run_of(job: &JobId, attempt: u32) -> String {
+        if attempt <= 1 { job.to_string() } else { format!("{job}-a{attempt}") }
     }
 
     /// The id of the effect in a slot; a later run has slots of its own.

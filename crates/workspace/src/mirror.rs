@@ -30,6 +30,8 @@ use crate::{
     transport::{Clients, Terms, Wire},
 };
 
+/// Where mirrors are, below the root of all.
+const MIRRORS: &str = "mirrors";
 /// How often the lock is asked for while somebody else fetches.
 const LOCK_POLL: Duration = Duration::from_millis(20);
 /// gix refuses any single allocation above this, or above one file's limit if that is more: an object's header may claim
@@ -87,7 +89,7 @@ impl Mirrors {
         limits: MirrorLimits,
         file_bytes: u64,
     ) -> Result<Self, Error> {
-        let folder = root.join("mirrors");
+        let folder = root.join(MIRRORS);
         fs::create_dir_all(&folder).map_err(Error::io("can't make the folder", &folder))?;
         let this = Self {
             folder,
@@ -439,6 +441,15 @@ fn local_ref(name: &str) -> String {
         gix::objs::compute_hash(gix::hash::Kind::Sha1, gix::objs::Kind::Blob, name.as_bytes());
     // Hashing fails only for a collision attack on SHA-1; then the name's length is as good.
     format!("refs/mirror/{}", hash.map_or_else(|_| name.len().to_string(), |id| id.to_string()))
+}
+
+/// The newest generation of a mirror below `root`.
+pub(crate) fn newest(root: &Path, key: &str) -> Result<Option<PathBuf>, Error> {
+    let mirror = root.join(MIRRORS).join(key);
+    if !mirror.is_dir() {
+        return Ok(None);
+    }
+    Ok(generations(&mirror)?.last().map(|number| generation(&mirror, *number)))
 }
 
 fn generation(mirror: &Path, number: u64) -> PathBuf {

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
@@ -21,7 +21,7 @@ use crate::{
     job::{JobFolder, Jobs},
     local::{self, Layout},
     merge::{self, Outcome},
-    mirror::{Held, Mirrors, Order},
+    mirror::{self, Held, Mirrors, Order},
     proposal::Names,
     remote::check_token,
     scratch::{Empty, Scratch},
@@ -61,6 +61,13 @@ impl Workspaces {
         Ok(Self {
             shared: Arc::new(Shared { jobs, mirrors, limits, download_bytes, fetch_timeout }),
         })
+    }
+
+    /// The mirror of a repository that was made below `root` (a [`WorkspaceSettings::root`], perhaps another process's), for
+    /// whoever only reads it and does not mind that it may be replaced meanwhile. `None`: there is none.
+    pub fn find_mirror(root: &Path, repo_key: &str) -> Result<Option<PathBuf>, Error> {
+        check_token("repository key", repo_key)?;
+        mirror::newest(root, repo_key)
     }
 
     /// A fresh folder with the wanted commit's files. Needs a tokio runtime; the work runs on its blocking threads.

@@ -182,8 +182,16 @@ impl<W: AsyncWrite + Unpin> Conversation<W> {
         // A journal of before this step was known goes on with the next answer.
         if let Some(Step::ToolsRan { results: before }) = self.link.next_past_if_tools_ran() {
             if before != now {
-                let message = "tools gave back something else than the journal has".to_owned();
-                self.link.log("journal_mismatch", message).await?;
+                let which: Vec<String> = results
+                    .iter()
+                    .zip(&now)
+                    .enumerate()
+                    .filter(|(at, (_, now))| before.get(*at) != Some(*now))
+                    .map(|(at, _)| (at + 1).to_string())
+                    .collect();
+                let message =
+                    format!("tools gave back something else than then: call {}", which.join(", "));
+                self.link.differs(message).await?;
             }
             return Ok(());
         }

@@ -13,13 +13,16 @@ use super::{
     protocol::{FromAgent, Start, Step, ToAgent},
 };
 
+/// The event of [`Link::differs`].
+pub(crate) const MISMATCH: &str = "journal_mismatch";
+
 /// The pipe to the builder, and what it has said of the past.
 pub(crate) struct Link<W> {
     stdout: W,
     frames: mpsc::Receiver<Result<ToAgent, FrameError>>,
     past: VecDeque<Step>,
-    /// Whether steps of the past were taken since the start.
-    replayed: bool,
+    /// How many steps of the past were taken.
+    taken: usize,
 }
 
 impl<W: AsyncWrite + Unpin> Link<W> {
@@ -46,13 +49,13 @@ impl<W: AsyncWrite + Unpin> Link<W> {
                 }
             }
         }
-        Ok((Self { stdout, frames, past, replayed: false }, *start))
+        Ok((Self { stdout, frames, past, taken: 0 }, *start))
     }
 
     /// The next step of the past, if there is one left.
     pub(crate) fn next_past(&mut self) -> Option<Step> {
         let step = self.past.pop_front();
-        self.replayed |= step.is_some();
+        self.taken += usize::from(step.is_some());
         step
     }
 
@@ -67,7 +70,7 @@ impl<W: AsyncWrite + Unpin> Link<W> {
     }
 
     pub(crate) fn has_replayed(&self) -> bool {
-        self.replayed
+        self.taken > 0
     }
 
     /// Returns once the step is durable.
@@ -87,6 +90,11 @@ impl<W: AsyncWrite + Unpin> Link<W> {
             ToAgent::Deny { what } => Ok(Err(what)),
             _ => Err(FrameError::Closed),
         }
+    }
+
+    /// Says that the step that was taken last is not what would happen now.
+    pub(crate) async fn differs(&mut self, message: String) -> Result<(), FrameError> {
+        self.log(MISMATCH, format!("step {}: {message}", self.taken)).await
     }
 
     pub(crate) async fn log(&mut self, event: &str, message: String) -> Result<(), FrameError> {

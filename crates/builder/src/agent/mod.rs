@@ -9,7 +9,7 @@ mod clamp;
 mod conversation;
 pub(crate) mod frame;
 mod judgement;
-mod link;
+pub(crate) mod link;
 mod map;
 mod model;
 pub(crate) mod prompt;

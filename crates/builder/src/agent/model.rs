@@ -20,6 +20,7 @@ pub(crate) struct Asker {
     spec: String,
     options: Options,
     limits: Limits,
+    is_replay: bool,
     opened: Option<Box<dyn Model>>,
 }
 
@@ -30,7 +31,13 @@ impl Asker {
             base_url: start.model_base_url.clone(),
             ..Options::default()
         };
-        Self { spec: start.model.clone(), options, limits: start.limits.clone(), opened: None }
+        Self {
+            spec: start.model.clone(),
+            options,
+            limits: start.limits.clone(),
+            is_replay: start.is_replay,
+            opened: None,
+        }
     }
 
     /// The answer to a request. An answer of the past is never asked for again, also when the request
@@ -45,10 +52,11 @@ impl Asker {
             Some(Step::ModelAnswered { request_hash, answer }) => {
                 if request_hash != hash {
                     let message = format!(
-                        "the journal's answer was given to request {request_hash}, now {hash} \
-                         would be asked; the journal's answer is taken"
+                        "the answer was given to request {}, now {} would be asked; it is taken",
+                        request_hash.get(..12).unwrap_or_default(),
+                        hash.get(..12).unwrap_or_default(),
                     );
-                    link.log("journal_mismatch", message).await?;
+                    link.differs(message).await?;
                 }
                 return Ok(answer);
             }
@@ -56,6 +64,10 @@ impl Asker {
                 return Err(Halt::End(AgentEnd::Broken {
                     why: format!("the journal has {other} where an answer is needed"),
                 }));
+            }
+            None if self.is_replay => {
+                let next = "a question to the model".to_owned();
+                return Err(Halt::End(AgentEnd::JournalEnds { next }));
             }
             None => {}
         }

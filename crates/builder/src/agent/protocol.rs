@@ -48,6 +48,9 @@ pub(crate) enum FromAgent {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Start {
     pub(crate) task: Task,
+    /// Whether only the past is played: nothing is asked and nothing is run.
+    #[serde(default)]
+    pub(crate) is_replay: bool,
     /// Where the model's tools read and write, and nobody else does.
     pub(crate) source_tree: PathBuf,
     /// Where the repository's commands run: a second checkout, into which the model's changes are
@@ -343,6 +346,8 @@ pub(crate) enum AgentEnd {
     Stuck { what: String },
     /// The tree or the journal is not what it must be.
     Broken { why: String },
+    /// Played again, the journal has no answer to this.
+    JournalEnds { next: String },
 }
 
 impl AgentEnd {

@@ -25,6 +25,7 @@ pub(crate) struct Runner {
     commands: Commands,
     tree: PathBuf,
     choice: SandboxChoice,
+    is_replay: bool,
     /// Set up when it is first needed.
     sandbox: Option<Sandbox>,
     /// Whether the tree belongs to the sandbox's user and is made ready.
@@ -37,6 +38,7 @@ impl Runner {
             commands: start.commands.clone(),
             tree: start.run_tree.clone(),
             choice: start.sandbox.clone(),
+            is_replay: start.is_replay,
             sandbox: None,
             is_ready: false,
         }
@@ -44,7 +46,8 @@ impl Runner {
 
     /// Finds out before the first question whether commands can be run here at all.
     pub(crate) async fn prepare(&mut self) -> Result<(), Halt> {
-        if self.commands == Commands::default() || self.sandbox.is_some() {
+        let is_needed = self.commands != Commands::default() && !self.is_replay;
+        if !is_needed || self.sandbox.is_some() {
             return Ok(());
         }
         let settings = SandboxSettings {
@@ -100,6 +103,10 @@ impl Runner {
                 return Err(Halt::End(AgentEnd::Broken {
                     why: format!("the journal has another step where a run of {name} is needed"),
                 }));
+            }
+            None if self.is_replay => {
+                let next = format!("a run of {name}");
+                return Err(Halt::End(AgentEnd::JournalEnds { next }));
             }
             None => {}
         }

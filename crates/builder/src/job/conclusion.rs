@@ -1,6 +1,9 @@
 //! What an agent's report means for its job.
 
-use super::cage;
+use booty_policy::Config;
+use booty_workspace::{ChangeSet, Checkout};
+
+use super::{Stop, cage, proposal, workplace};
 use crate::{
     agent::protocol::{AgentEnd, Report, Verdict},
     outcome::Ending,
@@ -8,10 +11,47 @@ use crate::{
 };
 
 /// What comes of an agent's run.
-pub(crate) enum Conclusion {
+enum Conclusion {
     Propose(Standing),
     Ended(Ending),
     TryAgain(String),
+}
+
+/// What a job does in the end.
+pub(crate) enum Decision {
+    Propose(Standing, ChangeSet),
+    Ended(Ending),
+    TryAgain(String),
+}
+
+/// What the operator and the repository say about proposals.
+pub(crate) struct Terms<'a> {
+    pub(crate) rounds: u32,
+    pub(crate) unfinished: Unfinished,
+    /// Whether there is a pull request already.
+    pub(crate) is_update: bool,
+    pub(crate) config: &'a Config,
+}
+
+/// What the job does, by what the agent reports and what the tree holds.
+pub(crate) async fn decide(
+    report: &Report,
+    source: &Checkout,
+    terms: &Terms<'_>,
+) -> Result<Decision, Stop> {
+    let standing = match conclude(report, terms.rounds, terms.unfinished, terms.is_update) {
+        Conclusion::Propose(standing) => standing,
+        Conclusion::Ended(ending) => return Ok(Decision::Ended(ending)),
+        Conclusion::TryAgain(why) => return Ok(Decision::TryAgain(why)),
+    };
+    let changes = source.change_set().await.map_err(|error| workplace::refused(&error))?;
+    let refused = proposal::check(&changes, &terms.config.limits, &terms.config.protected());
+    Ok(match (refused, standing) {
+        (Ok(()), standing) => Decision::Propose(standing, changes),
+        // It would not have been a good one: why it is none is the better answer.
+        (Err(_), Standing::Failing(ending)) => Decision::Ended(ending),
+        (Err(refused), _) => Decision::Ended(refused),
+    })
 }
 
 /// How good a proposal is.
@@ -31,13 +71,8 @@ impl Standing {
     }
 }
 
-/// `is_update`: there is a pull request already. Nothing that is known to fail is put on it.
-pub(crate) fn conclude(
-    report: &Report,
-    rounds: u32,
-    unfinished: Unfinished,
-    is_update: bool,
-) -> Conclusion {
+/// Nothing that is known to fail is put on a pull request that is there already.
+fn conclude(report: &Report, rounds: u32, unfinished: Unfinished, is_update: bool) -> Conclusion {
     if let AgentEnd::TryAgain { why } = &report.end {
         return Conclusion::TryAgain(why.clone());
     }
@@ -81,7 +116,9 @@ fn ending(report: &Report, rounds: u32) -> Ending {
         AgentEnd::Stuck { what } => {
             Ending::gave_up("stuck", format!("I gave up because I went in circles: {what}."))
         }
-        AgentEnd::Broken { why } | AgentEnd::TryAgain { why } => {
+        AgentEnd::JournalEnds { next: why }
+        | AgentEnd::Broken { why }
+        | AgentEnd::TryAgain { why } => {
             Ending::gave_up("broken", "I gave up because this job can't be gone on with:")
                 .quoting(why)
         }

@@ -35,6 +35,7 @@ pub(crate) fn start(shared: &Shared, task: Task, workplace: &Workplace, rounds: 
     let settings = &shared.settings;
     Start {
         task,
+        is_replay: false,
         source_tree: workplace.source.work_tree().to_owned(),
         run_tree: workplace.run.work_tree().to_owned(),
         commands: workplace.commands.clone(),

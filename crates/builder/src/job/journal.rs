@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use booty_bus::{Journal, JournalError};
+use booty_bus::{Bus, Journal, JournalError};
 use booty_events::{
     JobId, Message as _,
     v1::{
@@ -53,10 +53,15 @@ impl End {
 
 impl JobJournal {
     pub(crate) async fn open(shared: &Shared, order: &Order) -> Result<Self, Pause> {
+        Self::of_run(&shared.bus, &order.run(), shared.settings.lease).await
+    }
+
+    /// The journal of a run by its name.
+    pub(crate) async fn of_run(bus: &Bus, run: &str, lease: Duration) -> Result<Self, Pause> {
         let broken =
             |why: String| Pause::Failed { why: format!("the journal can't be read: {why}") };
-        let run: JobId = order.run().parse().map_err(|error| broken(format!("{error}")))?;
-        let journal = shared.bus.open_journal(&run).await?;
+        let run: JobId = run.parse().map_err(|error| broken(format!("{error}")))?;
+        let journal = bus.open_journal(&run).await?;
         let mut entries = Vec::with_capacity(journal.entries().len());
         for (index, bytes) in journal.entries().iter().enumerate() {
             let entry = JournalEntry::decode(bytes.clone()).map_err(|e| broken(chain(&e)))?;
@@ -65,7 +70,6 @@ impl JobJournal {
             }
             entries.push(entry);
         }
-        let lease = shared.settings.lease;
         let since = Instant::now();
         Ok(Self { journal, entries, lease, since, paid: Vec::new(), read: 0, counted: 0 })
     }

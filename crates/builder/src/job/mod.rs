@@ -4,18 +4,18 @@
 
 mod cage;
 mod child;
-mod conclusion;
+pub(crate) mod conclusion;
 mod converse;
 mod egress;
-mod journal;
+pub(crate) mod journal;
 mod proposal;
-mod workplace;
+pub(crate) mod workplace;
 
 use std::time::Duration;
 
 use booty_bus::Delivery;
 use booty_events::{
-    Lane,
+    IssueNumber, Lane, RepoName,
     v1::{BaseChosen, Effect, Event, Job, JobState},
 };
 use booty_sandbox::Backend;
@@ -25,7 +25,7 @@ use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    conclusion::{Conclusion, Standing, conclude},
+    conclusion::{Decision, Terms, decide},
     journal::End,
     proposal::Material,
     workplace::{Workplace, mentions},
@@ -341,6 +341,9 @@ async fn base(
             branch: follow_up.branch.clone(),
             sha: follow_up.head.to_string(),
             findings: follow_up.findings.clone(),
+            follow_up: follow_up.number,
+            follow_ups: follow_up.of,
+            by_person: follow_up.by.is_some(),
             ..task_of_opener(shared, order, follow_up, stop).await?
         },
     };
@@ -430,72 +433,80 @@ async fn attempt(
     base: &BaseChosen,
 ) -> Result<End, Stop> {
     let settings = &shared.settings;
-    let rounds = if place.is_configured {
-        settings.rounds.min(place.config.builder.rounds.max(1))
-    } else {
-        settings.rounds
-    };
+    let rounds = place.rounds(settings.rounds);
     let limits = shared.budgets.for_job(&place.config.builder.budget).map_err(Stop::End)?;
     let task = Task {
-        repository: order.repository.to_string(),
-        issue: order.issue.get(),
-        title: base.title.clone(),
-        body: base.body.clone(),
-        restricted: base.restricted,
-        nonce: nonce(order, &base.salt),
         follow_up: order.follow_up.as_ref().map(|follow_up| NotAccepted {
             number: follow_up.number,
             of: follow_up.of,
             findings: base.findings.clone(),
             person: follow_up.by.is_some(),
         }),
+        ..task(&order.repository, order.issue, &order.run(), base)
     };
     let start = converse::start(shared, task, place, rounds);
     let report = converse::converse(shared, order, journal, start, &limits).await?;
 
     let now = (shared.now)();
     let worked = journal.worked();
-    let is_update = order.follow_up.is_some();
-    let ending = match conclude(&report, rounds, settings.unfinished, is_update) {
-        Conclusion::Ended(ending) => ending,
-        Conclusion::TryAgain(why) => return Err(Stop::failed(why)),
-        Conclusion::Propose(standing) => {
-            let changes =
-                place.source.change_set().await.map_err(|error| workplace::refused(&error))?;
-            let refused =
-                proposal::check(&changes, &place.config.limits, &place.config.protected());
-            match (refused, standing) {
-                (Ok(()), standing) => {
-                    let material = Material {
-                        order,
-                        base,
-                        commands: &place.commands,
-                        is_configured: place.is_configured,
-                        promote: place.config.builder.promote,
-                        sandbox: match settings.sandbox.backend {
-                            Backend::Bwrap { .. } => "bubblewrap, no network",
-                            Backend::None => "**none: the operator switched it off**",
-                        },
-                        report: &report,
-                        standing: &standing,
-                        rounds,
-                        spent: shared.budgets.spent(journal)?,
-                        worked,
-                        now,
-                    };
-                    return Ok(End::Proposed(match &order.follow_up {
-                        None => proposal::effect(&material, changes),
-                        Some(follow_up) => proposal::update(&material, follow_up, changes),
-                    }));
-                }
-                // It would not have been a good one: why it is none is the better answer.
-                (Err(_), Standing::Failing(ending)) => ending,
-                (Err(refused), _) => refused,
-            }
+    let terms = Terms {
+        rounds,
+        unfinished: settings.unfinished,
+        is_update: order.follow_up.is_some(),
+        config: &place.config,
+    };
+    let ending = match decide(&report, &place.source, &terms).await? {
+        Decision::Ended(ending) => ending,
+        Decision::TryAgain(why) => return Err(Stop::failed(why)),
+        Decision::Propose(standing, changes) => {
+            let material = Material {
+                order,
+                base,
+                commands: &place.commands,
+                is_configured: place.is_configured,
+                promote: place.config.builder.promote,
+                sandbox: match settings.sandbox.backend {
+                    Backend::Bwrap { .. } => "bubblewrap, no network",
+                    Backend::None => "**none: the operator switched it off**",
+                },
+                report: &report,
+                standing: &standing,
+                rounds,
+                spent: shared.budgets.spent(journal)?,
+                worked,
+                now,
+            };
+            return Ok(End::Proposed(match &order.follow_up {
+                None => proposal::effect(&material, changes),
+                Some(follow_up) => proposal::update(&material, follow_up, changes),
+            }));
         }
     };
     let footer = footer(shared, order, journal, Some((&report, rounds)))?;
     Ok(ended(order, &ending, &footer, now))
+}
+
+/// The task as the journal has it.
+pub(crate) fn task(
+    repository: &RepoName,
+    issue: IssueNumber,
+    run: &str,
+    base: &BaseChosen,
+) -> Task {
+    Task {
+        repository: repository.to_string(),
+        issue: issue.get(),
+        title: base.title.clone(),
+        body: base.body.clone(),
+        restricted: base.restricted,
+        nonce: nonce(run, &base.salt),
+        follow_up: (base.follow_up > 0).then(|| NotAccepted {
+            number: base.follow_up,
+            of: base.follow_ups,
+            findings: base.findings.clone(),
+            person: base.by_person,
+        }),
+    }
 }
 
 fn ended(order: &Order, ending: &Ending, footer: &str, now: DateTime<Utc>) -> End {
@@ -567,9 +578,9 @@ async fn say_end(
 
 /// What fences outside text in this job's prompts: not to be guessed by who wrote the issue, and the
 /// same when the job is resumed.
-fn nonce(order: &Order, salt: &[u8]) -> String {
+fn nonce(run: &str, salt: &[u8]) -> String {
     let mut hash = Sha256::new();
     hash.update(salt);
-    hash.update(order.run());
+    hash.update(run);
     hex::encode(hash.finalize().get(..8).unwrap_or_default())
 }

@@ -93,32 +93,59 @@ pub(crate) async fn prepare(
     source: Checkout,
     stop: &CancellationToken,
 ) -> Result<Workplace, Stop> {
-    let file =
-        source.base_content(Config::FILE_NAME.as_bytes()).await.map_err(|error| refused(&error))?;
-    let is_configured = file.is_some();
-    let config = match file {
-        Some(bytes) => Config::parse(&bytes).map_err(|errors| {
-            let sentence = format!(
-                "`{}` on `{}` can't be used; please correct it:",
-                Config::FILE_NAME,
-                base.branch.replace('`', "")
-            );
-            Stop::End(Ending::needs_human("bad_config", sentence).quoting(errors.to_string()))
-        })?,
-        None => detected(&source)?,
-    };
+    let (config, is_configured) = config(&source, &base.branch, None).await?;
     let want = Want::Commit { branch: base.branch.clone(), sha: base.sha.clone() };
     let run = check_out(shared, order, &want, "-run", stop).await?;
-    let commands = Commands {
-        setup: config.setup.as_ref().map(line),
-        check: config.check.as_ref().map(line),
-        test: config.test.as_ref().map(line),
-        one_test: one_test(&source, &config)?,
-    };
+    let commands = commands(&source, &config)?;
     Ok(Workplace { source, run, config, commands, is_configured })
 }
 
+/// What the repository says about itself, or what was detected; and whether it says anything. `instead` is
+/// read in place of the base's own file.
+pub(crate) async fn config(
+    source: &Checkout,
+    branch: &str,
+    instead: Option<Vec<u8>>,
+) -> Result<(Config, bool), Stop> {
+    let file = match instead {
+        Some(bytes) => Some(bytes),
+        None => source
+            .base_content(Config::FILE_NAME.as_bytes())
+            .await
+            .map_err(|error| refused(&error))?,
+    };
+    let Some(bytes) = file else { return Ok((detected(source)?, false)) };
+    let config = Config::parse(&bytes).map_err(|errors| {
+        let sentence = format!(
+            "`{}` on `{}` can't be used; please correct it:",
+            Config::FILE_NAME,
+            branch.replace('`', "")
+        );
+        Stop::End(Ending::needs_human("bad_config", sentence).quoting(errors.to_string()))
+    })?;
+    Ok((config, true))
+}
+
+/// The commands of a job.
+pub(crate) fn commands(source: &Checkout, config: &Config) -> Result<Commands, Stop> {
+    Ok(Commands {
+        setup: config.setup.as_ref().map(line),
+        check: config.check.as_ref().map(line),
+        test: config.test.as_ref().map(line),
+        one_test: one_test(source, config)?,
+    })
+}
+
+/// The rounds that a job has: the repository may lower the operator's number.
+pub(crate) fn rounds(config: &Config, is_configured: bool, operator: u32) -> u32 {
+    if is_configured { operator.min(config.builder.rounds.max(1)) } else { operator }
+}
+
 impl Workplace {
+    pub(crate) fn rounds(&self, operator: u32) -> u32 {
+        rounds(&self.config, self.is_configured, operator)
+    }
+
     /// Removes both folders. A failure is logged and no more: the next start sweeps what is left.
     pub(crate) async fn close(self) {
         for checkout in [self.source, self.run] {

@@ -13,6 +13,7 @@ mod follow_up;
 mod hostile;
 mod played;
 mod promotion;
+mod replay;
 mod rounds;
 mod together;
 mod world;
