@@ -20,7 +20,7 @@ use booty_events::{Service, stream, subject};
 use tokio_util::sync::CancellationToken;
 
 pub use error::Error;
-pub use settings::{AgentProgram, DEFAULT_TRIGGER_LABEL, Settings};
+pub use settings::{AgentProgram, DEFAULT_TRIGGER_LABEL, ModelSettings, Settings};
 
 use self::{
     handler::{follow_up::FollowUps, replayed::Replayed, reported::Reported, verdict::Verdicts},

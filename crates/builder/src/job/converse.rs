@@ -11,10 +11,13 @@ use crate::{
     agent::{
         frame::FrameError,
         prompt::shorten,
-        protocol::{FromAgent, Limits, Report, SandboxChoice, Start, Step, Task, ToAgent},
+        protocol::{
+            FromAgent, Limits, ModelChoice, Report, SandboxChoice, Start, Step, Task, ToAgent,
+        },
     },
     order::Order,
     outcome::Ending,
+    settings::ModelSettings,
     shared::{Shared, chain},
 };
 
@@ -38,9 +41,17 @@ pub(crate) fn start(shared: &Shared, task: Task, workplace: &Workplace, rounds: 
             run_as: settings.sandbox.run_as,
         },
         limits: Limits { rounds, ..Limits::default() },
-        model: settings.model.clone(),
-        model_api_key: settings.model_api_key.as_ref().map(|key| key.expose_secret().to_owned()),
-        model_base_url: settings.model_base_url.clone(),
+        model: choice(&settings.model),
+        model_fallback: settings.model_fallback.as_ref().map(choice),
+        model_socket: None,
+    }
+}
+
+fn choice(model: &ModelSettings) -> ModelChoice {
+    ModelChoice {
+        spec: model.spec.clone(),
+        api_key: model.api_key.as_ref().map(|key| key.expose_secret().to_owned()),
+        base_url: model.base_url.clone(),
     }
 }
 
@@ -152,6 +163,14 @@ async fn say_step(
             attribute("model", answer.model.clone());
             attribute("input_tokens", answer.usage.input_tokens.to_string());
             attribute("output_tokens", answer.usage.output_tokens.to_string());
+            attribute("cache_read_tokens", answer.usage.cache_read_tokens.to_string());
+            attribute("cache_write_tokens", answer.usage.cache_write_tokens.to_string());
+            if answer.usage.is_estimated {
+                attribute("usage", "estimated".to_owned());
+            }
+            if let Some(price) = shared.settings.prices.price_of(&answer.model) {
+                attribute("cost_usd", format!("{:.6}", price.cost_usd(&answer.usage)));
+            }
             attribute("text", excerpt(&answer.text()));
             let calls = answer.parts.iter().filter_map(|part| match part {
                 booty_model::Part::ToolCall { name, .. } => Some(name.as_str()),

@@ -367,7 +367,7 @@ async fn attempt(
     let worked = journal.worked();
     let ending = match ending(&report, rounds) {
         Conclusion::Ended(ending) => ending,
-        Conclusion::TryAgain(why) => return Err(Stop::failed(why)),
+        Conclusion::TryAgain(pause) => return Err(Stop::Pause(pause)),
         Conclusion::Propose => {
             let changes =
                 place.source.change_set().await.map_err(|error| workplace::refused(&error))?;
@@ -405,14 +405,21 @@ async fn attempt(
 enum Conclusion {
     Propose,
     Ended(Ending),
-    TryAgain(String),
+    TryAgain(Pause),
 }
 
 /// What the agent's report means.
 fn ending(report: &Report, rounds: u32) -> Conclusion {
     Conclusion::Ended(match &report.end {
         AgentEnd::Green => return Conclusion::Propose,
-        AgentEnd::TryAgain { why } => return Conclusion::TryAgain(why.clone()),
+        // What a provider asks to wait for is no failure of the job's.
+        AgentEnd::TryAgain { why, after_ms } => {
+            let why = why.clone();
+            return Conclusion::TryAgain(match after_ms {
+                Some(ms) => Pause::Away { after: Duration::from_millis(*ms), why },
+                None => Pause::Failed { why },
+            });
+        }
         AgentEnd::NotGreen { command, output } => {
             let how = report.runs.last().map(|run| run.end.to_string()).unwrap_or_default();
             Ending::gave_up(
