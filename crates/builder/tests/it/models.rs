@@ -1,8 +1,17 @@
 //! A job with real providers' protocols: HTTP, streams, and a second model in the place of the first.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+};
 
-use axum::{Json, Router, extract::State, http::StatusCode, response::IntoResponse, routing::post};
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{HeaderValue, StatusCode},
+    response::{IntoResponse, Response},
+    routing::post,
+};
 use booty_events::{Message as _, v1::JournalEntry};
 use serde_json::{Value, json};
 
@@ -20,13 +29,15 @@ type Turns = Vec<Result<Vec<(&'static str, &'static str)>, StatusCode>>;
 #[derive(Clone)]
 struct Provider {
     turns: Arc<Turns>,
+    /// What comes before the turns: refusals, each with the wait that it asks for.
+    busy: Arc<Mutex<VecDeque<HeaderValue>>>,
     asked: Arc<Mutex<Vec<Value>>>,
 }
 
 impl Provider {
     /// Plays the turn that the conversation has come to. Returns its base URL.
     async fn start(turns: Turns) -> (Self, String) {
-        let provider = Self { turns: Arc::new(turns), asked: Arc::default() };
+        let provider = Self { turns: Arc::new(turns), busy: Arc::default(), asked: Arc::default() };
         let app = Router::new()
             .route("/v1/messages", post(messages))
             .route("/v1/chat/completions", post(chat))
@@ -41,11 +52,15 @@ impl Provider {
         self.asked.lock().unwrap().clone()
     }
 
-    fn turn(&self, body: Value) -> Result<(usize, Vec<(&'static str, &'static str)>), StatusCode> {
+    fn turn(&self, body: Value) -> Result<(usize, Vec<(&'static str, &'static str)>), Response> {
         let said = body["messages"].as_array().unwrap().iter().filter(|m| m["role"] == "assistant");
         let turn = said.count();
         self.asked.lock().unwrap().push(body);
-        self.turns[turn].clone().map(|calls| (turn, calls))
+        if let Some(wait) = self.busy.lock().unwrap().pop_front() {
+            let refusal = (StatusCode::TOO_MANY_REQUESTS, [("retry-after", wait)]);
+            return Err(refusal.into_response());
+        }
+        self.turns[turn].clone().map(|calls| (turn, calls)).map_err(IntoResponse::into_response)
     }
 }
 
@@ -64,7 +79,7 @@ async fn messages(State(provider): State<Provider>, Json(body): Json<Value>) -> 
     events.push(json!({"type": "message_delta", "delta": {"stop_reason": "tool_use"},
         "usage": {"output_tokens": 10}}));
     events.push(json!({"type": "message_stop"}));
-    Ok::<_, StatusCode>(stream(events))
+    Ok::<_, Response>(stream(events))
 }
 
 async fn chat(State(provider): State<Provider>, Json(body): Json<Value>) -> impl IntoResponse {
@@ -78,7 +93,7 @@ async fn chat(State(provider): State<Provider>, Json(body): Json<Value>) -> impl
         .collect();
     let choice = json!({"index": 0, "delta": {"tool_calls": calls}, "finish_reason": "tool_calls"});
     let usage = json!({"prompt_tokens": 30, "completion_tokens": 7});
-    Ok::<_, StatusCode>(stream(vec![
+    Ok::<_, Response>(stream(vec![
         json!({"id": "chatcmpl-1", "model": "second", "choices": [choice]}),
         json!({"id": "chatcmpl-1", "model": "second", "choices": [], "usage": usage}),
     ]))
@@ -159,4 +174,26 @@ async fn a_second_model_goes_on_where_the_first_one_lost_its_key() {
         .map(|(_, payload)| JournalEntry::decode(payload.as_slice()).unwrap())
         .collect();
     assert!(!format!("{journal:?}").contains("canary-model-key"));
+}
+
+/// A place is for who can use it: the only worker goes on with another job meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_asks_for_an_hour_holds_up_no_worker() {
+    let edit = vec![("edit", EDIT), ("finish", FINISH)];
+    let (provider, url) = Provider::start(vec![Ok(edit)]).await;
+    provider.busy.lock().unwrap().push_back(HeaderValue::from_static("3600"));
+    let mut world = World::new("scenarios: [{turns: []}]").await;
+    world.set("MODEL", "anthropic:claude-sonnet-4-6");
+    world.set("MODEL_BASE_URL", &url);
+    world.set("WORKER_COUNT", "1");
+    let _running = world.start().await;
+    let (_, first) = world.labelled_issue("d-1").await;
+    world.events.wait("its first round", |event| event.name == "round_started").await;
+    let (_, second) = world.labelled_issue("d-2").await;
+    assert_eq!(world.events.outcome(&second).await.name, "proposal_made");
+    // Asked once, neither ended nor counted as failed: it waits for its hour.
+    assert_eq!(provider.asked().len(), 2);
+    let said = world.events.names(&first);
+    assert_eq!(said, ["job_enqueued", "workspace_created", "round_started"]);
+    assert!(world.messages(booty_events::stream::SPOOL.name).await.is_empty());
 }
