@@ -26,7 +26,7 @@ use booty_events::{Service, stream, subject};
 use tokio_util::sync::CancellationToken;
 
 pub use error::Error;
-pub use settings::{AgentProgram, DEFAULT_TRIGGER_LABEL, Settings, Unfinished};
+pub use settings::{AgentProgram, DEFAULT_TRIGGER_LABEL, ModelSettings, Settings, Unfinished};
 
 use self::{
     handler::{

@@ -22,7 +22,9 @@ use crate::{
         self,
         frame::{self, FrameError},
         link::MISMATCH,
-        protocol::{AgentEnd, FromAgent, Limits, Report, SandboxChoice, Start, Step, ToAgent},
+        protocol::{
+            AgentEnd, FromAgent, Limits, ModelChoice, Report, SandboxChoice, Start, Step, ToAgent,
+        },
     },
     job::{
         self, Stop,
@@ -182,10 +184,8 @@ pub async fn replay(
         commands: workplace::commands(&source, &config).map_err(stop)?,
         sandbox: SandboxChoice { bwrap: None, read_only: Vec::new(), run_as: None },
         limits: Limits { rounds, ..Limits::default() },
-        model: String::new(),
-        model_socket: None,
-        model_api_key: None,
-        model_base_url: None,
+        model: ModelChoice { spec: String::new(), api_key: None, base_url: None, socket: None },
+        model_fallback: None,
     };
     let is_update = start.task.follow_up.is_some();
     let (report, differences) = play(start, past).await?;
@@ -324,9 +324,9 @@ impl Decision {
                 promote: false,
                 changes: Vec::new(),
             },
-            Decided::TryAgain(why) => Self {
+            Decided::TryAgain(pause) => Self {
                 outcome: "to_be_tried_again".to_owned(),
-                reason: why,
+                reason: pause.why(),
                 promote: false,
                 changes: Vec::new(),
             },

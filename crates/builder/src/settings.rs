@@ -1,10 +1,14 @@
 //! What the operator decides about the builder.
 
-use std::{path::PathBuf, str::FromStr, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
 
 use booty_alert::AutoBuild;
 use booty_events::stream::INBOX_MAX_AGE;
-use booty_model::KNOWN_PROVIDERS;
+use booty_model::{Options, Setting};
 use booty_sandbox::SandboxSettings;
 use booty_service::{AllowList, Env, ReadAccess, common};
 use chrono::{DateTime, Utc};
@@ -44,12 +48,13 @@ pub struct Settings {
     pub worker_count: usize,
     /// `MAX_EVENT_AGE`
     pub max_event_age: Duration,
-    /// `MODEL`, as `provider:name`.
-    pub model: String,
-    /// `MODEL_API_KEY`
-    pub model_api_key: Option<SecretString>,
-    /// `MODEL_BASE_URL`
-    pub model_base_url: Option<String>,
+    /// `MODEL`, `MODEL_API_KEY`, `MODEL_BASE_URL`
+    pub model: ModelSettings,
+    /// `MODEL_FALLBACK`, `MODEL_FALLBACK_API_KEY`, `MODEL_FALLBACK_BASE_URL`: who is asked in the place
+    /// of a model that can't answer.
+    pub model_fallback: Option<ModelSettings>,
+    /// `MODEL_PRICES`, and what is known of prices besides.
+    pub prices: Prices,
     /// `BUILDER_ROUNDS`; a repository's `.booty.yml` can lower it.
     pub rounds: u32,
     /// `BUILDER_FOLLOW_UPS`: how often a pull request is gone back to after a verdict against it.
@@ -65,8 +70,6 @@ pub struct Settings {
     pub origin_wait: Duration,
     /// `BUDGET_…`: what jobs may cost.
     pub budgets: Limits,
-    /// What answers of models cost.
-    pub prices: Prices,
     /// How often a job that waits for the budget of a day looks whether there is some.
     pub budget_look: Duration,
     /// `BOOTY_SANDBOX`, `BOOTY_SANDBOX_RO`
@@ -109,6 +112,17 @@ impl FromStr for Unfinished {
     }
 }
 
+/// A model, and how it is reached.
+#[derive(Debug, Clone, Default)]
+pub struct ModelSettings {
+    /// `provider:name`
+    pub spec: String,
+    /// The provider's key.
+    pub api_key: Option<SecretString>,
+    /// Another place than the provider's usual one.
+    pub base_url: Option<String>,
+}
+
 /// How the agent is started: a program that calls [`crate::agent::main`].
 #[derive(Debug, Clone, Default)]
 pub struct AgentProgram {
@@ -139,9 +153,12 @@ impl Settings {
             git_url,
             worker_count: usize::try_from(env.number_or("WORKER_COUNT", 2, 1..=64)).unwrap_or(2),
             max_event_age,
-            model: model(env),
-            model_api_key: env.secret("MODEL_API_KEY"),
-            model_base_url: env.optional("MODEL_BASE_URL"),
+            model: {
+                let spec = env.required("MODEL");
+                model(env, spec, ["MODEL", "MODEL_API_KEY", "MODEL_BASE_URL"])
+            },
+            model_fallback: fallback(env),
+            prices: prices(env),
             rounds: u32::try_from(env.number_or("BUILDER_ROUNDS", 3, 1..=10)).unwrap_or(3),
             follow_ups: u32::try_from(env.number_or("BUILDER_FOLLOW_UPS", 2, 0..=10)).unwrap_or(2),
             unfinished: env.parse_or("BUILDER_UNFINISHED", Unfinished::default()),
@@ -149,7 +166,6 @@ impl Settings {
             auto_build: env.parse_or("OBSV_AUTO_BUILD", AutoBuild::default()),
             origin_wait: DEFAULT_ORIGIN_WAIT,
             budgets: Limits::from_env(env),
-            prices: Prices::unknown(),
             budget_look: DEFAULT_BUDGET_LOOK,
             sandbox: sandbox(env),
             data_dir: common::data_dir(env),
@@ -167,7 +183,8 @@ impl Settings {
     /// A limit in dollars that was asked for and can't hold is a mistake; a default one holds as far as it
     /// can.
     fn check_money(&self, env: &mut Env) {
-        let is_known = self.model.is_empty() || self.prices.know(&self.model);
+        let spec = &self.model.spec;
+        let is_known = spec.is_empty() || self.prices.know(spec);
         if is_known || !self.budgets.money_is_asked_for {
             return;
         }
@@ -185,16 +202,56 @@ impl Settings {
     }
 }
 
-fn model(env: &mut Env) -> String {
-    let model = env.required("MODEL");
-    let is_known = KNOWN_PROVIDERS
-        .iter()
-        .any(|provider| model.strip_prefix(provider).is_some_and(|rest| rest.starts_with(':')));
-    if !model.is_empty() && !is_known {
-        let known = KNOWN_PROVIDERS.join(", ");
-        env.problem("MODEL", &format!("{model:?} is not provider:name with one of: {known}"));
+/// Reads key and base URL of the model `spec`; `names` are the variables of spec, key and base URL.
+fn model(env: &mut Env, spec: String, names: [&str; 3]) -> ModelSettings {
+    let [spec_name, key_name, url_name] = names;
+    let api_key = env.secret(key_name);
+    let base_url = env.optional(url_name);
+    let options =
+        Options { api_key: api_key.clone(), base_url: base_url.clone(), ..Options::default() };
+    match booty_model::check(&spec, &options) {
+        // Said already, when it is one that is needed.
+        _ if spec.is_empty() => {}
+        Ok(()) => {}
+        Err(booty_model::Error::BadSetting { what, why }) => {
+            let name = match what {
+                Setting::ApiKey => key_name,
+                Setting::BaseUrl => url_name,
+                Setting::Socket => spec_name,
+            };
+            env.problem(name, &why);
+        }
+        Err(booty_model::Error::UnknownProvider { known, .. }) => {
+            let problem = format!("{spec:?} is not provider:name with one of: {known}");
+            env.problem(spec_name, &problem);
+        }
+        Err(error) => env.problem(spec_name, &error.to_string()),
     }
-    model
+    ModelSettings { spec, api_key, base_url }
+}
+
+fn fallback(env: &mut Env) -> Option<ModelSettings> {
+    let names = ["MODEL_FALLBACK", "MODEL_FALLBACK_API_KEY", "MODEL_FALLBACK_BASE_URL"];
+    let spec = env.optional("MODEL_FALLBACK").unwrap_or_default();
+    let fallback = model(env, spec, names);
+    if !fallback.spec.is_empty() {
+        return Some(fallback);
+    }
+    if fallback.api_key.is_some() || fallback.base_url.is_some() {
+        env.problem("MODEL_FALLBACK", "is not set, but its key or base URL is");
+    }
+    None
+}
+
+fn prices(env: &mut Env) -> Prices {
+    let Some(path) = env.optional("MODEL_PRICES") else { return Prices::default() };
+    match booty_model::Prices::load(Path::new(&path)) {
+        Ok(own) => own.into(),
+        Err(error) => {
+            env.problem("MODEL_PRICES", &error.to_string());
+            Prices::default()
+        }
+    }
 }
 
 fn sandbox(env: &mut Env) -> SandboxSettings {
@@ -256,12 +313,17 @@ mod tests {
             ("OBSV_AUTO_BUILD", "yes"),
             ("BOOTY_SANDBOX_RO", "/opt/x:relative"),
             ("MODEL", "skynet:t800"),
+            ("MODEL_FALLBACK", "anthropic:claude-sonnet-5-5"),
+            ("MODEL_FALLBACK_BASE_URL", "https://user:sesame@gateway.example"),
+            ("MODEL_PRICES", "/nowhere/prices.toml"),
         ]);
         let expected = [
             "GITHUB_API_URL",
             "MAX_EVENT_AGE",
             "ALLOWED_REPOS",
             "MODEL",
+            "MODEL_FALLBACK_BASE_URL",
+            "MODEL_PRICES",
             "BUILDER_ROUNDS",
             "BUILDER_FOLLOW_UPS",
             "BUILDER_UNFINISHED",
@@ -270,5 +332,22 @@ mod tests {
             "BOOTY_SANDBOX_RO",
         ];
         assert_eq!(problems, expected);
+    }
+
+    #[test]
+    fn a_model_needs_what_its_provider_needs() {
+        let problems = |values: &[(&str, &str)]| read(values).1;
+        let claude = ("MODEL", "anthropic:claude-sonnet-5-5");
+        assert_eq!(problems(&[claude]), ["MODEL_API_KEY"]);
+        assert!(problems(&[claude, ("MODEL_API_KEY", "k")]).is_empty());
+        // A gateway may know who we are without one.
+        assert!(problems(&[claude, ("MODEL_BASE_URL", "http://gateway:4000")]).is_empty());
+        assert!(problems(&[("MODEL", "ollama:qwen3:8b")]).is_empty());
+        assert_eq!(problems(&[("MODEL_FALLBACK", "openai:gpt-5.4")]), ["MODEL_FALLBACK_API_KEY"]);
+        assert_eq!(problems(&[("MODEL_FALLBACK_API_KEY", "k")]), ["MODEL_FALLBACK"]);
+        let fallback = [("MODEL_FALLBACK", "openai:gpt-5.4"), ("MODEL_FALLBACK_API_KEY", "k")];
+        let (settings, problems) = read(&fallback);
+        assert!(problems.is_empty());
+        assert_eq!(settings.model_fallback.unwrap().spec, "openai:gpt-5.4");
     }
 }

@@ -59,13 +59,27 @@ pub(crate) struct Start {
     pub(crate) commands: Commands,
     pub(crate) sandbox: SandboxChoice,
     pub(crate) limits: Limits,
+    pub(crate) model: ModelChoice,
+    /// Who is asked in the place of a model that can't answer.
+    pub(crate) model_fallback: Option<ModelChoice>,
+}
+
+/// A model to ask.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct ModelChoice {
     /// `provider:name`.
-    pub(crate) model: String,
-    pub(crate) model_api_key: Option<String>,
-    pub(crate) model_base_url: Option<String>,
-    /// The Unix socket behind which the model is; the agent has no other network.
+    pub(crate) spec: String,
+    pub(crate) api_key: Option<String>,
+    pub(crate) base_url: Option<String>,
+    /// The Unix socket behind which it is; the agent has no other network. `None`: straight there.
     #[serde(default)]
-    pub(crate) model_socket: Option<PathBuf>,
+    pub(crate) socket: Option<PathBuf>,
+}
+
+impl fmt::Debug for ModelChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.spec)
+    }
 }
 
 impl fmt::Debug for Start {
@@ -198,8 +212,14 @@ pub(crate) struct Limits {
     pub(crate) conversation_bytes: usize,
     /// How long a model may take for one answer, in milliseconds.
     pub(crate) answer_ms: u64,
-    /// Waits before a question is asked again after an error that may pass, in milliseconds.
+    /// How long a model may say nothing, in milliseconds.
+    pub(crate) silence_ms: u64,
+    /// Waits before a question is asked again after an error that may pass, in milliseconds. Each is
+    /// made up to a fifth shorter or longer, so that jobs that failed together don't come back together.
     pub(crate) retry_ms: Vec<u64>,
+    /// The longest wait that a provider may ask for, in milliseconds; for a longer one the job pauses
+    /// and gives its place to another.
+    pub(crate) retry_cap_ms: u64,
 }
 
 impl Default for Limits {
@@ -222,7 +242,11 @@ impl Default for Limits {
             // About a million tokens, the largest window there is.
             conversation_bytes: 4 * 1024 * 1024,
             answer_ms: 10 * 60 * 1000,
+            // Providers send something at least every 15 s while they live.
+            silence_ms: 60 * 1000,
             retry_ms: vec![2_000, 8_000, 30_000],
+            // Limits by the minute pass within it.
+            retry_cap_ms: 60 * 1000,
         }
     }
 }
@@ -335,7 +359,12 @@ pub(crate) enum AgentEnd {
     /// The model would not or could not go on.
     ModelFailed { why: String },
     /// What stood in the way may pass; the job is to be tried again.
-    TryAgain { why: String },
+    TryAgain {
+        why: String,
+        /// No sooner than this, in milliseconds, because a provider asked for it.
+        #[serde(default)]
+        after_ms: Option<u64>,
+    },
     /// There is no sandbox here.
     SandboxUnavailable { why: String },
     /// Before any change: the repository can't be made ready.

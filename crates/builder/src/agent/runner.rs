@@ -208,7 +208,7 @@ fn sandbox_error(error: &booty_sandbox::Error) -> Halt {
         Error::Refused { why } => AgentEnd::Broken { why: why.clone() },
         Error::Setup { said } => AgentEnd::SandboxUnavailable { why: said.clone() },
         Error::Folder { .. } | Error::System { .. } => {
-            AgentEnd::TryAgain { why: error.to_string() }
+            AgentEnd::TryAgain { why: error.to_string(), after_ms: None }
         }
     })
 }

@@ -26,7 +26,7 @@ use booty_events::{
     bucket,
     v1::{Budget, BudgetSettings, Event, JobState, Spent},
 };
-use booty_model::Usage;
+use booty_model::{Answer, Usage};
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
 use tokio::{sync::Mutex, time::timeout};
 
@@ -83,7 +83,7 @@ impl Budgets {
             ledger: Ledger::new(bus),
             limits: settings.budgets,
             prices: settings.prices.clone(),
-            model: settings.model.clone(),
+            model: settings.model.spec.clone(),
             metrics: Metrics::new()?,
             now: settings.clock,
             turn: Mutex::new(()),
@@ -227,6 +227,11 @@ impl Budgets {
     /// A question had no answer.
     pub(crate) fn unanswered(&self, asked: Asked) {
         self.metrics.asked(&self.model, asked);
+    }
+
+    /// What an answer costs, in US dollars; `None`: nobody knows.
+    pub(crate) fn cost_usd(&self, answer: &Answer) -> Option<f64> {
+        self.prices.usd_of_answer(&answer.model, &self.model, &answer.usage)
     }
 
     fn price(&self, paid: &Paid) -> Charge {

@@ -26,17 +26,31 @@ impl Prices {
 
     /// Whether a model has one.
     pub(crate) fn know(&self, model: &str) -> bool {
-        self.nano_usd(model, &Usage::default()).is_some()
+        (self.0)(model, &Usage::default()).is_some()
     }
 
     /// What an answer of `model` costs, in billionths of a dollar. By the name that the answer gives, because
     /// another model may have stood in; by the one that was asked (`provider:name`) where that is unknown.
     pub(crate) fn of_answer(&self, model: &str, asked: &str, usage: &Usage) -> Option<u64> {
-        self.nano_usd(model, usage).or_else(|| self.nano_usd(asked, usage))
+        self.usd_of_answer(model, asked, usage).and_then(nano_usd)
     }
 
-    fn nano_usd(&self, model: &str, usage: &Usage) -> Option<u64> {
-        (self.0)(model, usage).and_then(nano_usd)
+    /// The same in dollars.
+    pub(crate) fn usd_of_answer(&self, model: &str, asked: &str, usage: &Usage) -> Option<f64> {
+        (self.0)(model, usage).or_else(|| (self.0)(asked, usage))
+    }
+}
+
+/// An operator's own table, and ours for what is not in it.
+impl From<booty_model::Prices> for Prices {
+    fn from(table: booty_model::Prices) -> Self {
+        Self::new(move |model, usage| Some(table.price_of(model)?.cost_usd(usage)))
+    }
+}
+
+impl Default for Prices {
+    fn default() -> Self {
+        booty_model::Prices::default().into()
     }
 }
 

@@ -17,9 +17,10 @@ use crate::{
     shared::{Shared, chain},
 };
 
-/// Where the agent finds the way to its model.
-const MODEL_SOCKET: &str = "/run/booty/model";
-const FALLBACK_SOCKET: &str = "/run/booty/fallback";
+/// Where the agent finds the ways to its models.
+const SOCKETS: &str = "/run/booty";
+const MODEL: &str = "model";
+const FALLBACK: &str = "fallback";
 /// Where providers are asked unless `MODEL_BASE_URL` says otherwise.
 const USUAL: [(&str, &str); 4] = [
     ("anthropic", "https://api.anthropic.com"),
@@ -98,18 +99,21 @@ async fn own(sandbox: &Sandbox, trees: Vec<PathBuf>) -> Result<(), Stop> {
 fn models(sandbox: &Sandbox, start: &mut Start, cage: &mut Cage) -> Result<Vec<Exit>, Stop> {
     let folder = start.source_tree.parent().unwrap_or(&start.source_tree).to_owned();
     let mut exits = Vec::new();
-    if let Some(path) = start.model.strip_prefix(SCRIPT) {
-        let path = script(sandbox, Path::new(path), cage)?;
-        start.model = format!("{SCRIPT}{}", path.display());
-    } else {
-        let to = endpoint(&start.model, start.model_base_url.as_deref())?;
-        exits.push(exit(sandbox, &folder, "model", to)?);
-        start.model_socket = Some(MODEL_SOCKET.into());
+    let wanted = [(Some(&mut start.model), MODEL), (start.model_fallback.as_mut(), FALLBACK)];
+    for (choice, name) in wanted {
+        let Some(choice) = choice else { continue };
+        if let Some(path) = choice.spec.strip_prefix(SCRIPT) {
+            let path = script(sandbox, Path::new(path), cage)?;
+            choice.spec = format!("{SCRIPT}{}", path.display());
+            continue;
+        }
+        let to = endpoint(&choice.spec, choice.base_url.as_deref())?;
+        let exit = exit(sandbox, &folder, name, to)?;
+        let inside = Path::new(SOCKETS).join(name);
+        cage.mounts.push(Mount::read_only(exit.socket(), &inside));
+        choice.socket = Some(inside);
+        exits.push(exit);
     }
-    let targets = [MODEL_SOCKET, FALLBACK_SOCKET];
-    cage.mounts.extend(
-        exits.iter().zip(targets).map(|(exit, target)| Mount::read_only(exit.socket(), target)),
-    );
     Ok(exits)
 }
 

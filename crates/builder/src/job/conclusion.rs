@@ -1,5 +1,7 @@
 //! What an agent's report means for its job.
 
+use std::time::Duration;
+
 use booty_policy::Config;
 use booty_workspace::{ChangeSet, Checkout};
 
@@ -8,20 +10,21 @@ use crate::{
     agent::protocol::{AgentEnd, Report, Verdict},
     outcome::Ending,
     settings::Unfinished,
+    shared::Pause,
 };
 
 /// What comes of an agent's run.
 enum Conclusion {
     Propose(Standing),
     Ended(Ending),
-    TryAgain(String),
+    TryAgain(Pause),
 }
 
 /// What a job does in the end.
 pub(crate) enum Decision {
     Propose(Standing, ChangeSet),
     Ended(Ending),
-    TryAgain(String),
+    TryAgain(Pause),
 }
 
 /// What the operator and the repository say about proposals.
@@ -73,8 +76,13 @@ impl Standing {
 
 /// Nothing that is known to fail is put on a pull request that is there already.
 fn conclude(report: &Report, rounds: u32, unfinished: Unfinished, is_update: bool) -> Conclusion {
-    if let AgentEnd::TryAgain { why } = &report.end {
-        return Conclusion::TryAgain(why.clone());
+    if let AgentEnd::TryAgain { why, after_ms } = &report.end {
+        let why = why.clone();
+        // What a provider asks to wait for is no failure of the job's.
+        return Conclusion::TryAgain(match after_ms {
+            Some(ms) => Pause::Away { after: Duration::from_millis(*ms), why },
+            None => Pause::Failed { why },
+        });
     }
     let verdict = report.attempt.as_ref().map(|attempt| &attempt.verdict);
     match verdict {
@@ -118,7 +126,7 @@ fn ending(report: &Report, rounds: u32) -> Ending {
         }
         AgentEnd::JournalEnds { next: why }
         | AgentEnd::Broken { why }
-        | AgentEnd::TryAgain { why } => {
+        | AgentEnd::TryAgain { why, .. } => {
             Ending::gave_up("broken", "I gave up because this job can't be gone on with:")
                 .quoting(why)
         }

@@ -18,12 +18,14 @@ use crate::{
         frame::FrameError,
         prompt::shorten,
         protocol::{
-            AgentEnd, FromAgent, Limits, Report, SandboxChoice, Start, Step, Task, ToAgent,
+            AgentEnd, FromAgent, Limits, ModelChoice, Report, SandboxChoice, Start, Step, Task,
+            ToAgent,
         },
     },
     budget::{Asked, JobLimits, Scope},
     order::Order,
     outcome::Ending,
+    settings::ModelSettings,
     shared::{Shared, chain},
 };
 
@@ -48,10 +50,17 @@ pub(crate) fn start(shared: &Shared, task: Task, workplace: &Workplace, rounds: 
             run_as: settings.sandbox.run_as,
         },
         limits: Limits { rounds, ..Limits::default() },
-        model: settings.model.clone(),
-        model_socket: None,
-        model_api_key: settings.model_api_key.as_ref().map(|key| key.expose_secret().to_owned()),
-        model_base_url: settings.model_base_url.clone(),
+        model: choice(&settings.model),
+        model_fallback: settings.model_fallback.as_ref().map(choice),
+    }
+}
+
+fn choice(model: &ModelSettings) -> ModelChoice {
+    ModelChoice {
+        spec: model.spec.clone(),
+        api_key: model.api_key.as_ref().map(|key| key.expose_secret().to_owned()),
+        base_url: model.base_url.clone(),
+        socket: None,
     }
 }
 
@@ -188,6 +197,14 @@ async fn say_step(
             attribute("model", answer.model.clone());
             attribute("input_tokens", answer.usage.input_tokens.to_string());
             attribute("output_tokens", answer.usage.output_tokens.to_string());
+            attribute("cache_read_tokens", answer.usage.cache_read_tokens.to_string());
+            attribute("cache_write_tokens", answer.usage.cache_write_tokens.to_string());
+            if answer.usage.is_estimated {
+                attribute("usage", "estimated".to_owned());
+            }
+            if let Some(cost) = shared.budgets.cost_usd(answer) {
+                attribute("cost_usd", format!("{cost:.6}"));
+            }
             attribute("text", excerpt(&answer.text()));
             let calls = answer.parts.iter().filter_map(|part| match part {
                 booty_model::Part::ToolCall { name, .. } => Some(name.as_str()),

@@ -457,7 +457,7 @@ async fn attempt(
     };
     let ending = match decide(&report, &place.source, &terms).await? {
         Decision::Ended(ending) => ending,
-        Decision::TryAgain(why) => return Err(Stop::failed(why)),
+        Decision::TryAgain(pause) => return Err(Stop::Pause(pause)),
         Decision::Propose(standing, changes) => {
             let material = Material {
                 order,

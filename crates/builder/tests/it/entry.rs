@@ -95,7 +95,7 @@ fn builder_process() {
         settings.holder = "builder-1".into();
         settings.agent = match std::env::var(TARGETS) {
             Ok(targets) => {
-                settings.model = "ollama:probe".into();
+                settings.model.spec = "ollama:probe".into();
                 probe_program(&targets)
             }
             Err(_) => agent_program(),

@@ -11,6 +11,7 @@ mod entry;
 mod flow;
 mod follow_up;
 mod hostile;
+mod models;
 mod played;
 mod promotion;
 mod replay;

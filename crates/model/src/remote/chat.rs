@@ -17,6 +17,8 @@ use crate::{Message, Part, Request, StopReason, Usage};
 
 /// Thoughts in the clear. DeepSeek and Moonshot refuse to go on without them.
 const REASONING_FIELD: &str = "reasoning_content";
+/// What belongs to a call, by its id. Gemini seals its thoughts in it, and refuses to go on without.
+const EXTRA_FIELD: &str = "extra_content";
 /// An answer has one text and one thought; its calls come after.
 const REASONING_PLACE: u64 = 0;
 const TEXT_PLACE: u64 = 1;
@@ -80,22 +82,31 @@ fn messages(by: &str, request: &Request) -> Vec<Value> {
 fn assistant(by: &str, content: &[Part]) -> Option<Value> {
     let mut texts = Vec::new();
     let mut calls = Vec::new();
+    let mut extras = None;
     let mut message = json!({ "role": "assistant", "content": null });
     for part in sendable::parts(content, by) {
         match part {
             Part::Text { text } => texts.push(text.as_str()),
-            Part::ToolCall { id, name, arguments } => calls.push(json!({
-                "id": sendable::id(id),
-                "type": "function",
-                "function": {
-                    "name": sendable::tool_name(name),
-                    "arguments": sendable::arguments(arguments).to_string(),
-                },
-            })),
+            Part::ToolCall { id, name, arguments } => {
+                let mut call = json!({
+                    "id": sendable::id(id),
+                    "type": "function",
+                    "function": {
+                        "name": sendable::tool_name(name),
+                        "arguments": sendable::arguments(arguments).to_string(),
+                    },
+                });
+                if let Some(extra) = extras.and_then(|extras: &Value| extras.get(id)) {
+                    call[EXTRA_FIELD] = extra.clone();
+                }
+                calls.push(call);
+            }
             Part::Reasoning { data, .. } => {
                 if let Some(thought) = data.get(REASONING_FIELD) {
                     message[REASONING_FIELD] = thought.clone();
                 }
+                // Thoughts come first.
+                extras = data.get(EXTRA_FIELD);
             }
         }
     }
@@ -155,6 +166,9 @@ fn read_call(draft: &mut Draft, call: &Value) -> Result<(), Stop> {
     });
     let place = index.saturating_add(FIRST_CALL_PLACE);
     draft.call(place, id, name)?;
+    if let Some(extra) = call.get(EXTRA_FIELD).filter(|extra| extra.is_object()) {
+        draft.keyed_reasoning(REASONING_PLACE, EXTRA_FIELD, id, extra)?;
+    }
     match call.pointer("/function/arguments") {
         Some(Value::String(piece)) => draft.arguments(place, piece),
         Some(whole @ Value::Object(_)) => draft.arguments(place, &whole.to_string()),

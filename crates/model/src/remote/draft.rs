@@ -162,6 +162,25 @@ impl Draft {
         Ok(())
     }
 
+    /// What belongs to a field of a thought under a key of its own.
+    pub(crate) fn keyed_reasoning(
+        &mut self,
+        place: u64,
+        field: &str,
+        key: &str,
+        value: &Value,
+    ) -> Result<(), Stop> {
+        self.take(key.len() + value.to_string().len())?;
+        let new = || Block::Reasoning(Value::Object(Map::new()));
+        if let Block::Reasoning(Value::Object(data)) = self.block(place, new)? {
+            let keyed = data.entry(field).or_insert_with(|| Value::Object(Map::new()));
+            if let Value::Object(keyed) = keyed {
+                keyed.insert(key.to_owned(), value.clone());
+            }
+        }
+        Ok(())
+    }
+
     fn block(&mut self, place: u64, new: impl FnOnce() -> Block) -> Result<&mut Block, Stop> {
         if !self.blocks.contains_key(&place) {
             self.take(BLOCK_BYTES)?;

@@ -191,6 +191,13 @@ async fn responses_that_only_have_an_end_are_read_from_it() {
     {"role": "user", "content": "add() subtracts"},
     {"role": "assistant", "content": "Fixed.", "reasoning_content": "The sign is wrong."},
 ]))]
+// Two calls without an index, whose first has a seal.
+#[case("openai-chat:gemini-3-pro", "openai-chat/gemini.sse", "/messages/2/tool_calls", 2, json!([
+    {"id": "function-call-1", "type": "function",
+        "function": {"name": "read", "arguments": "{\"path\":\"calc.py\"}"},
+        "extra_content": {"google": {"thought_signature": "CpcBAdHtim9q4KstcbvQC0Y0"}}},
+    {"id": "function-call-2", "type": "function", "function": {"name": "list", "arguments": "{}"}},
+]))]
 #[tokio::test]
 async fn thoughts_go_back_to_who_had_them_and_to_nobody_else(
     #[case] spec: &str,
@@ -217,7 +224,9 @@ async fn thoughts_go_back_to_who_had_them_and_to_nobody_else(
     let sent = asked[1].body.pointer(place).unwrap().as_array().unwrap();
     assert_eq!(Value::from(&sent[..items]), expected);
     let to_another = asked[2].body.to_string();
-    for thought in ["The sign is wrong", "EmwKAhgBEgy3va3pzix", "gAAAAABpZ0pQeXB0ZWQ"] {
+    for thought in
+        ["The sign is wrong", "EmwKAhgBEgy3va3pzix", "gAAAAABpZ0pQeXB0ZWQ", "CpcBAdHtim9q"]
+    {
         assert!(!to_another.contains(thought), "{to_another}");
     }
 }

@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use tokio::net::{TcpListener, UnixListener};
 
 /// What is answered once.
-pub struct Reply {
+pub(crate) struct Reply {
     status: u16,
     headers: Vec<(&'static str, String)>,
     before: Duration,
@@ -30,12 +30,12 @@ pub struct Reply {
 
 impl Reply {
     /// A stream of events, to its end.
-    pub fn events(events: impl Into<String>) -> Self {
+    pub(crate) fn events(events: impl Into<String>) -> Self {
         Self::stream(stream::iter([Ok::<_, Infallible>(Bytes::from(events.into()))]))
     }
 
     /// A stream of events that goes on as it likes.
-    pub fn stream<E>(bytes: impl Stream<Item = Result<Bytes, E>> + Send + 'static) -> Self
+    pub(crate) fn stream<E>(bytes: impl Stream<Item = Result<Bytes, E>> + Send + 'static) -> Self
     where
         E: Into<axum::BoxError> + 'static,
     {
@@ -48,13 +48,13 @@ impl Reply {
     }
 
     /// A stream that says this much, and then neither more nor that it is over.
-    pub fn silent_after(events: impl Into<String>) -> Self {
+    pub(crate) fn silent_after(events: impl Into<String>) -> Self {
         let said = stream::iter([Ok::<_, Infallible>(Bytes::from(events.into()))]);
         Self::stream(said.chain(stream::once(future::pending())))
     }
 
     /// A stream whose connection breaks.
-    pub fn cut_after(events: impl Into<String>) -> Self {
+    pub(crate) fn cut_after(events: impl Into<String>) -> Self {
         let said = stream::iter([Ok(Bytes::from(events.into()))]);
         // Pending once, so that what was said is on its way before the connection breaks.
         let cut = stream::once(async {
@@ -65,7 +65,7 @@ impl Reply {
     }
 
     /// A refusal.
-    pub fn refusal(status: u16, body: impl Into<String>) -> Self {
+    pub(crate) fn refusal(status: u16, body: impl Into<String>) -> Self {
         Self {
             status,
             headers: vec![("content-type", "application/json".to_owned())],
@@ -74,23 +74,23 @@ impl Reply {
         }
     }
 
-    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.retain(|(known, _)| *known != name);
         self.headers.push((name, value.into()));
         self
     }
 
-    pub fn after(self, before: Duration) -> Self {
+    pub(crate) fn after(self, before: Duration) -> Self {
         Self { before, ..self }
     }
 }
 
 /// What was asked once.
 #[derive(Debug, Clone)]
-pub struct Asked {
-    pub path: String,
-    pub headers: HeaderMap,
-    pub body: Value,
+pub(crate) struct Asked {
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
 }
 
 #[derive(Clone, Default)]
@@ -99,14 +99,14 @@ struct Script {
     asked: Arc<Mutex<Vec<Asked>>>,
 }
 
-pub struct Provider {
-    pub url: String,
+pub(crate) struct Provider {
+    pub(crate) url: String,
     script: Script,
 }
 
 impl Provider {
     /// Plays these, in order; a further question gets 418.
-    pub async fn playing(replies: impl IntoIterator<Item = Reply>) -> Self {
+    pub(crate) async fn playing(replies: impl IntoIterator<Item = Reply>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/v1/", listener.local_addr().unwrap());
         let script = Script::of(replies);
@@ -116,7 +116,7 @@ impl Provider {
     }
 
     /// The same behind a Unix socket.
-    pub fn behind(socket: &Path, replies: impl IntoIterator<Item = Reply>) -> Self {
+    pub(crate) fn behind(socket: &Path, replies: impl IntoIterator<Item = Reply>) -> Self {
         let listener = UnixListener::bind(socket).unwrap();
         let script = Script::of(replies);
         let app = Router::new().fallback(play).with_state(script.clone());
@@ -124,11 +124,11 @@ impl Provider {
         Self { url: "http://models.example/v1/".to_owned(), script }
     }
 
-    pub fn model(&self, spec: &str) -> Box<dyn Model> {
+    pub(crate) fn model(&self, spec: &str) -> Box<dyn Model> {
         open(spec, &self.options()).unwrap()
     }
 
-    pub fn options(&self) -> Options {
+    pub(crate) fn options(&self) -> Options {
         Options {
             api_key: Some(KEY.into()),
             base_url: Some(self.url.clone()),
@@ -137,7 +137,7 @@ impl Provider {
         }
     }
 
-    pub fn asked(&self) -> Vec<Asked> {
+    pub(crate) fn asked(&self) -> Vec<Asked> {
         self.script.asked.lock().unwrap().clone()
     }
 }
@@ -171,16 +171,16 @@ async fn play(State(script): State<Script>, request: Request) -> Response {
 }
 
 /// Long enough to be one, and nowhere else.
-pub const KEY: &str = "canary-key-0123456789abcdef";
+pub(crate) const KEY: &str = "canary-key-0123456789abcdef";
 
 /// A file of `tests/fixtures`.
-pub fn fixture(name: &str) -> String {
+pub(crate) fn fixture(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 /// The shortest question there is, with two tools on offer.
-pub fn question() -> Question {
+pub(crate) fn question() -> Question {
     Question {
         system: "You repair programs.".to_owned(),
         messages: vec![Message::User { content: "add() subtracts".to_owned() }],
