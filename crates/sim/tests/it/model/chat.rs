@@ -63,7 +63,7 @@ async fn a_stream_says_what_the_whole_says() {
 
 #[rstest]
 #[case::none(None, Value::Null, "You didn't provide an API key")]
-#[case::wrong(Some("Bearer sk-proj-abcdefgh"), json!("invalid_api_key"), "Incorrect API key provided: sk-************efgh.")]
+#[case::wrong(Some("Bearer sk-proj-abcdefgh"), json!("invalid_api_key"), "Incorrect API key provided: sk-*********efgh.")]
 #[case::no_bearer(Some("Basic eDp5"), Value::Null, "You didn't provide an API key")]
 #[tokio::test]
 async fn the_key_is_looked_at(
@@ -174,7 +174,7 @@ async fn prefixes_are_cached_from_1024_tokens_on() {
     let answer = endpoint.whole(Chat, &body).await;
     assert_eq!(cached(&answer), 0);
     let read = cached(&endpoint.whole(Chat, &body).await);
-    assert!(read > 1920 && read % 128 == 0, "{read}");
+    assert!(read >= 1920 && read % 128 == 0, "{read}");
     // What comes later does not matter; what comes earlier does.
     let longer = follow(Chat, &body, &answer);
     assert!(cached(&endpoint.whole(Chat, &longer).await) >= read);

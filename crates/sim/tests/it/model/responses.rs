@@ -141,7 +141,7 @@ async fn prefixes_are_cached_from_1024_tokens_on() {
     assert_eq!(cached(&endpoint.whole(Responses, &body).await), 0);
     let events = endpoint.stream(Responses, &body).await;
     let read = cached(&events.last().unwrap().1["response"]);
-    assert!(read > 1920 && read % 128 == 0, "{read}");
+    assert!(read >= 1920 && read % 128 == 0, "{read}");
 }
 
 #[tokio::test]
