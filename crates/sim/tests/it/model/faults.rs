@@ -381,6 +381,16 @@ async fn a_script_with_unknown_faults_does_not_start() {
     assert!(error.to_string().contains("rate_limit"), "{error}");
 }
 
+#[test]
+fn only_an_endpoint_can_play_faults() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("script.yaml");
+    std::fs::write(&path, FAULTY).unwrap();
+    booty_sim::model::Script::load(&path).unwrap();
+    let error = booty_model::scripted::ScriptedModel::load(&path).unwrap_err();
+    assert!(error.to_string().contains("`faults`"), "{error}");
+}
+
 #[tokio::test]
 async fn limits_of_a_minute_hold() {
     let endpoint = Endpoint::with(super::SCRIPT, |settings| settings.requests_per_minute = 2).await;
