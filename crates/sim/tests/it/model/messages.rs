@@ -94,6 +94,37 @@ async fn headers_are_looked_at(
     assert_eq!(body["request_id"], id);
 }
 
+#[tokio::test]
+async fn the_key_may_be_a_bearer_token() {
+    let endpoint = Endpoint::new().await;
+    for (token, status) in [(endpoint.key.as_str(), 200), ("sk-ant-x", 401)] {
+        let mut request = endpoint.to(Messages).json(&question(Messages)).build().unwrap();
+        request.headers_mut().remove("x-api-key");
+        let bearer = format!("Bearer {token}").parse().unwrap();
+        request.headers_mut().insert("authorization", bearer);
+        let answer = endpoint.http.execute(request).await.unwrap();
+        assert_eq!(answer.status(), status);
+    }
+}
+
+#[tokio::test]
+async fn the_newest_version_takes_no_sampling() {
+    let endpoint = Endpoint::new().await;
+    let mut body = question(Messages);
+    body["temperature"] = json!(1);
+    for (version, status) in [("2023-06-01", 200), ("2026-10-21", 400)] {
+        let mut request = endpoint.to(Messages).json(&body).build().unwrap();
+        request.headers_mut().insert("anthropic-version", version.parse().unwrap());
+        assert_eq!(endpoint.http.execute(request).await.unwrap().status(), status, "{version}");
+    }
+    let text = json!({"type": "text", "text": "calc", "citations": [{"type": "char_location"}]});
+    body["messages"][0]["content"] = json!([text]);
+    _ = body.as_object_mut().unwrap().remove("temperature");
+    let mut request = endpoint.to(Messages).json(&body).build().unwrap();
+    request.headers_mut().insert("anthropic-version", "2026-10-21".parse().unwrap());
+    assert_eq!(endpoint.http.execute(request).await.unwrap().status(), 400);
+}
+
 type Change = fn(&mut Value);
 
 #[rstest]
