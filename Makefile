@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH)
 BOOTY := target/debug/booty
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test verify lint docs bench contract clean
+.PHONY: help setup build demo test verify lint docs bench contract peer clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ bench: setup ## Measure ingress beside a bare probe, and a judgement beside its 
 
 contract: ## Check the simulator's traffic against GitHub's published OpenAPI (needs npm and pip)
 	@crates/sim/contract/run .tools/contract
+
+peer: setup build ## The builder beside mini-swe-agent, on the same tasks and answers (needs its `mini` in PATH or MINI_SWE_AGENT)
+	@python3 scripts/peer/run.py --booty $(BOOTY)
 
 clean: ## Remove everything that was built or downloaded
 	rm -rf target .tools .booty

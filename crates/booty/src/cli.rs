@@ -104,7 +104,11 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  booty doctor\n  booty doctor --json\n\n\
         Exit codes: 0 nothing is wrong, 1 something is.")]
     Doctor(DoctorArgs),
-    /// Run a simulated GitHub
+    /// Run a simulated GitHub, and a model endpoint
+    #[command(after_help = "Examples:\n  booty sim\n  \
+        booty sim --script crates/booty/demo/script.yaml\n\n\
+        The endpoint takes MODEL_API_KEY where it is set, else a key that is made and printed. What it was\n\
+        asked: GET /__booty/model/requests, with the key as a bearer token.")]
     Sim(SimArgs),
     /// The builder's child that talks to the model; started by the builder alone
     #[command(hide = true)]
@@ -436,6 +440,12 @@ pub(crate) struct SimArgs {
     /// Where its repositories are kept
     #[arg(long, default_value = ".booty/sim")]
     pub(crate) data_dir: PathBuf,
+    /// Also run a model endpoint (Anthropic's and OpenAI's APIs) that answers from FILE
+    #[arg(long, value_name = "FILE")]
+    pub(crate) script: Option<PathBuf>,
+    /// Where the model endpoint listens; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:3001", requires = "script")]
+    pub(crate) model_listen: SocketAddr,
 }
 
 #[derive(Debug, clap::Args)]

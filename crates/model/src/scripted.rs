@@ -19,6 +19,8 @@
 //!
 //! A conversation that follows up a verdict begins with the same task, what the verifier found, and the
 //! words `follow-up 1 of 2`: a scenario that matches those comes before the task's own.
+//!
+//! A simulated endpoint plays the same files; its turns may have `faults` besides.
 
 use std::{
     fs::OpenOptions,

@@ -110,11 +110,12 @@ impl Api {
 
     pub(super) fn read(
         self,
+        headers: &HeaderMap,
         body: &Map<String, Value>,
         settings: &ModelSettings,
     ) -> Result<Question, Refusal> {
         match self {
-            Self::Messages => messages::read(body, settings),
+            Self::Messages => messages::read(headers, body, settings),
             Self::Chat => chat::read(body, settings),
             Self::Responses => responses::read(body, settings),
         }

@@ -38,10 +38,9 @@ impl Cache {
         };
         Usage {
             input_tokens: total.saturating_sub(read).saturating_sub(written),
-            output_tokens: 0,
             cache_read_tokens: read,
             cache_write_tokens: written,
-            is_estimated: false,
+            ..Usage::default()
         }
     }
 

@@ -50,15 +50,24 @@ const KNOWN: &[&str] = &[
 const MAX_BREAKPOINTS: usize = 4;
 /// Characters of a tool's name.
 const MAX_NAME: usize = 64;
+/// The newest version of the API.
+const NEWEST: &[u8] = b"2026-10-21";
 /// The least that a model may be given to think.
 const MIN_THINKING_TOKENS: u64 = 1024;
 
+/// Its own clients send the key as a bearer token since their version 2.
 pub(super) fn check_key(headers: &HeaderMap, key: Option<&SecretString>) -> Result<(), Refusal> {
     let Some(key) = key else { return Ok(()) };
-    match headers.get("x-api-key") {
-        None => Err(Refusal::new(401, "authentication_error", "x-api-key header is required")),
-        Some(given) if is_key(given.as_bytes(), key) => Ok(()),
-        Some(_) => Err(wrong_key()),
+    let refused = |message: &str| Err(Refusal::new(401, "authentication_error", message));
+    let given = |name: &str| headers.get(name).map(|value| value.as_bytes());
+    match (given("x-api-key"), given("authorization")) {
+        (None, None) => refused("x-api-key header is required"),
+        (Some(given), _) if is_key(given, key) => Ok(()),
+        (Some(_), _) => Err(wrong_key()),
+        (None, Some(given)) => match given.strip_prefix(b"Bearer ") {
+            Some(given) if is_key(given, key) => Ok(()),
+            _ => refused("Invalid bearer token"),
+        },
     }
 }
 
@@ -70,12 +79,30 @@ pub(super) fn wrong_key() -> Refusal {
 pub(super) fn check_version(headers: &HeaderMap) -> Result<(), Refusal> {
     match headers.get("anthropic-version").map(|value| value.as_bytes()) {
         None => Err(Refusal::invalid("anthropic-version: header is required")),
-        Some(b"2023-06-01" | b"2023-01-01") => Ok(()),
+        Some(b"2023-01-01" | b"2023-06-01") => Ok(()),
+        Some(version) if version == NEWEST => Ok(()),
         Some(other) => Err(Refusal::invalid(format!(
             "anthropic-version: \"{}\" is not a valid version",
             String::from_utf8_lossy(other)
         ))),
     }
+}
+
+/// What the newest version takes no more. Documents in answers, which it refuses as well, are refused
+/// in all versions here. <https://platform.claude.com/docs/en/api/migration-2026-10-21>
+fn check_newest(body: &Map<String, Value>) -> Result<(), Refusal> {
+    if let Some(key) = ["temperature", "top_p", "top_k"].iter().find(|key| body.contains_key(**key))
+    {
+        return Err(Refusal::invalid(format!("{key}: Extra inputs are not permitted")));
+    }
+    let messages = body.get("messages").map(list).unwrap_or_default();
+    let of_user = messages.iter().filter(|message| text(message, "role") == Some("user"));
+    let mut blocks = of_user.flat_map(|message| list(get(message, "content")));
+    if blocks.any(|block| !list(get(block, "citations")).is_empty()) {
+        let message = "messages: text content blocks of the user can't have citations";
+        return Err(Refusal::invalid(message));
+    }
+    Ok(())
 }
 
 /// Consecutive messages of one role, which the API takes as one.
@@ -88,9 +115,13 @@ struct Turn<'a> {
 }
 
 pub(super) fn read(
+    headers: &HeaderMap,
     body: &Map<String, Value>,
     settings: &ModelSettings,
 ) -> Result<Question, Refusal> {
+    if headers.get("anthropic-version").is_some_and(|version| version.as_bytes() == NEWEST) {
+        check_newest(body)?;
+    }
     if let Some(key) = unknown_key(body, KNOWN) {
         return Err(Refusal::invalid(format!("{key}: Extra inputs are not permitted")));
     }

@@ -282,7 +282,7 @@ impl Received {
         }
         self.api.check_headers(headers, settings.api_key.as_ref())?;
         let fields = parsed.map_err(|error| self.api.not_json(&error))?;
-        let question = self.api.read(&fields, settings)?;
+        let question = self.api.read(headers, &fields, settings)?;
         asked.conversation = question.conversation();
         asked.turn = question.turn;
         asked.stream = question.stream;

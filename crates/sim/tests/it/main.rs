@@ -12,5 +12,6 @@ mod hooks;
 mod house;
 mod life;
 mod limits;
+mod model;
 mod octocrab;
 mod refusals;
