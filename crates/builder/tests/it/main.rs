@@ -4,6 +4,7 @@
 mod alerts;
 mod crash;
 mod decide;
+mod each_step;
 mod ends;
 mod entry;
 mod flow;
