@@ -86,8 +86,8 @@ enum Kill {
 }
 
 fn script() -> String {
-    let slow = TURNS.replace("      - calls", "      - wait_ms: 400\n        calls");
-    let slow = slow.replace("      - text", "      - wait_ms: 400\n        text");
+    let slow = TURNS.replace("      - calls", "      - wait_ms: 200\n        calls");
+    let slow = slow.replace("      - text", "      - wait_ms: 200\n        text");
     format!(
         "asked_log: asked.log\nscenarios:\n  - match: {SLOW:?}\n    turns:\n{slow}  - turns:\n{TURNS}"
     )
