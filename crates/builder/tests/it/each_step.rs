@@ -1,5 +1,5 @@
 //! A long job of three rounds, and its builder killed with SIGKILL at each of its steps: right after an entry
-//! of its journal became durable, while the model answers, and between what it publishes and what it then
+//! of its journal became durable, while the model answers, while a command runs, and between what it publishes and what it then
 //! acknowledges. Each kill has a job of its own, and each job must end as the one that nobody disturbed.
 //!
 //! Every third entry here; all of them, with `BOOTY_TEST_ALL=1`, in `make programs`.
@@ -77,6 +77,8 @@ enum Kill {
     Never,
     /// After this entry of the journal, counted from 0.
     Entry(usize),
+    /// While the command runs that follows this entry.
+    Command(usize),
     /// While the model answers this question, counted from 0.
     Answer(usize),
     /// After this event, and before whatever comes next.
@@ -149,16 +151,28 @@ impl Ground {
     }
 
     async fn kill(&mut self) {
-        let agents = children(self.builder.id().unwrap());
+        let started = descendants(self.builder.id().unwrap());
         self.builder.kill().await.unwrap();
-        // It must not go on asking and running for nobody.
+        // Neither agent nor command must go on for nobody.
         let gone = async {
-            while agents.iter().any(|agent| is_alive(*agent)) {
+            while started.iter().any(|process| is_alive(*process)) {
                 tokio::time::sleep(LOOK).await;
             }
         };
-        tokio::time::timeout(PATIENCE, gone).await.expect("an agent outlives its builder");
+        tokio::time::timeout(PATIENCE, gone).await.expect("something outlives its builder");
         self.builder = start(&self.world);
+    }
+
+    /// Waits until the agent has a command running.
+    async fn until_running(&self) {
+        let builder = self.builder.id().unwrap();
+        let running = async {
+            // The agent is the first.
+            while descendants(builder).len() < 2 {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, running).await.expect("no command is run");
     }
 
     /// One job from its label to its end.
@@ -168,6 +182,7 @@ impl Ground {
         self.jobs += 1;
         let delivery = format!("d-{}", self.jobs);
         let asked_before = self.world.asked().len();
+        let delivered_before = self.delivered().await;
         let title = if matches!(kill, Kill::Answer(_)) { SLOW } else { "add() subtracts" };
         let issue = self.world.sim.open_issue(REPO, "eve", title, "`add(2, 3)` is -1.").unwrap();
         self.world.sim.add_label(REPO, issue, LABEL, MAINTAINER).unwrap();
@@ -176,7 +191,9 @@ impl Ground {
 
         let mut watched = Watched { entries: Vec::new(), answered: 0 };
         let mut answered_at_kill = None;
-        loop {
+        // In either order, when the builder dies between the two.
+        let mut missing = vec!["proposal_made", "job_completed"];
+        while !missing.is_empty() {
             if let Kill::Answer(turn) = kill
                 && answered_at_kill.is_none()
                 && watched.answered == turn
@@ -188,7 +205,7 @@ impl Ground {
             }
             let next = tokio::time::timeout(PATIENCE, said.next()).await;
             let next = next.unwrap_or_else(|_| {
-                panic!("{kill:?}: nothing came after {:?}", kinds(&watched.entries))
+                panic!("{kill:?}: {missing:?} never came after {:?}", kinds(&watched.entries))
             });
             let next = next.unwrap();
             let subject = next.subject.as_str();
@@ -196,13 +213,15 @@ impl Ground {
                 let entry = JournalEntry::decode(next.payload.as_ref()).unwrap();
                 watched.answered += usize::from(matches!(entry.step, Some(Step::ModelAnswered(_))));
                 watched.entries.push(entry);
-                kill == Kill::Entry(watched.entries.len() - 1)
+                let entry = watched.entries.len() - 1;
+                if kill == Kill::Command(entry) {
+                    self.until_running().await;
+                }
+                [Kill::Entry(entry), Kill::Command(entry)].contains(&kill)
             } else if subject.starts_with("booty.effect.") {
                 kill == Kill::Effect
             } else if let Some(what) = event(subject, &job) {
-                if what == "job_completed" && kill != Kill::Said("job_completed") {
-                    break;
-                }
+                missing.retain(|missing| *missing != what);
                 matches!(kill, Kill::Said(wanted) if wanted == what)
             } else {
                 subject.starts_with("booty.event.forge.applied.") && kill == Kill::Said("applied")
@@ -210,16 +229,27 @@ impl Ground {
             if is_now && answered_at_kill.is_none() {
                 answered_at_kill = Some(watched.answered);
                 self.kill().await;
-                if kill == Kill::Said("job_completed") {
-                    break;
-                }
             }
         }
         if kill != Kill::Never {
             assert!(answered_at_kill.is_some(), "{kill:?} never came");
         }
+        let delivered = self.delivered().await - delivered_before;
+        assert_eq!(
+            delivered,
+            if kill == Kill::Never { 1 } else { 2 },
+            "{kill:?}: deliveries; {:?}",
+            &self.world.asked()[asked_before..]
+        );
         self.asked_once(&watched, answered_at_kill, asked_before, kill);
         self.ended(issue, &job, &watched, kill).await
+    }
+
+    /// How often the broker has given a job to the builder.
+    async fn delivered(&self) -> u64 {
+        let inbox = self.watcher.jetstream().get_stream("BOOTY_INBOX").await.unwrap();
+        let Ok(builder) = inbox.consumer_info("builder").await else { return 0 };
+        builder.delivered.consumer_sequence
     }
 
     /// Waits until the model was asked so often in all.
@@ -334,13 +364,16 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The processes that a process has started, as long as it lives.
-fn children(parent: u32) -> Vec<u32> {
+/// The processes that a process has started, and those that they have.
+fn descendants(parent: u32) -> Vec<u32> {
     let mut found = Vec::new();
     let Ok(threads) = std::fs::read_dir(format!("/proc/{parent}/task")) else { return found };
     for thread in threads.flatten() {
         let children = std::fs::read_to_string(thread.path().join("children")).unwrap_or_default();
-        found.extend(children.split_whitespace().filter_map(|id| id.parse::<u32>().ok()));
+        for child in children.split_whitespace().filter_map(|id| id.parse().ok()) {
+            found.push(child);
+            found.extend(descendants(child));
+        }
     }
     found
 }
@@ -356,6 +389,8 @@ async fn killed_at_any_step_a_long_job_ends_as_if_it_never_was() {
     let step = if std::env::var_os(ALL).is_some() { 1 } else { 3 };
     let mut kills: Vec<Kill> = (0..ENTRIES).step_by(step).map(Kill::Entry).collect();
     kills.extend([0, 2, ANSWERS - 1].map(Kill::Answer));
+    // A test that the model asks for, and the runner's own check and test.
+    kills.extend([5, 12, 13].map(Kill::Command));
     let said = ["job_enqueued", "workspace_created", "proposal_made", "applied", "job_completed"];
     kills.extend(said.map(Kill::Said));
     kills.push(Kill::Effect);

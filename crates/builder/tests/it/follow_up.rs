@@ -311,7 +311,15 @@ async fn killed_at(deaths: &[usize]) {
     let effect = asked(&world, "update_pr#2").await;
     let state = world.events.state(&world, &job, |job| job.step.ends_with("proposed")).await;
     builder.kill().await.unwrap();
-    let expected = ["BaseChosen", "ModelAnswered", "ModelAnswered", "CommandRan", "Proposed"];
+    let expected = [
+        "BaseChosen",
+        "ModelAnswered",
+        "ToolsRan",
+        "ModelAnswered",
+        "ToolsRan",
+        "CommandRan",
+        "Proposed",
+    ];
     assert_eq!(kinds, expected, "each step was journalled once");
     assert_eq!((state.attempt, state.follow_ups), (2, 1), "one follow-up, however often it died");
     assert_eq!(updates(&effect).head_sha, pull.head);
@@ -329,10 +337,10 @@ async fn killed_at(deaths: &[usize]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_in_a_follow_up_it_ends_as_if_it_never_was() {
-    killed_at(&[0, 1, 2]).await;
+    killed_at(&[0, 1, 2, 3]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_the_end_of_a_follow_up_it_ends_as_if_it_never_was() {
-    killed_at(&[3, 4]).await;
+    killed_at(&[4, 5, 6]).await;
 }
