@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH)
 BOOTY := target/debug/booty
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test verify lint docs bench contract peer clean
+.PHONY: help setup build demo test programs verify lint docs bench contract peer clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,7 +21,11 @@ demo: setup build ## A labelled issue becomes a draft pull request, here, with n
 test: setup ## Run all tests
 	@scripts/test.sh
 
-verify: setup lint test ## What CI runs: formatting, lints, dependency rules, all tests
+programs: setup ## Repair forty real defects on the whole line; kill the builder at each step of a long job
+	BOOTY_TEST_ALL=1 cargo test -p booty --test it programs:: -- --nocapture --test-threads=1
+	BOOTY_TEST_ALL=1 cargo test -p booty-builder --test it each_step:: -- --nocapture
+
+verify: setup lint test programs ## What CI runs: formatting, lints, dependency rules, all tests, all programs
 
 lint:
 	cargo fmt --all --check

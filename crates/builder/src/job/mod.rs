@@ -216,8 +216,10 @@ pub(crate) async fn say_end_again(
 ) -> Result<(), Pause> {
     match JobJournal::open(shared, order).await?.end()? {
         Some(end @ End::Ended { .. }) => say_end(shared, order, delivery, &end).await,
-        // A proposal's job is over by forge's report on it, so it was not refused.
-        Some(End::Proposed(_)) | None => Ok(()),
+        // A proposal's job is over by forge's report on it, so it was not refused. But the report may have
+        // come while nobody was there to say that it was made.
+        Some(End::Proposed(effect)) => say_proposed(shared, order, &effect).await,
+        None => Ok(()),
     }
 }
 
@@ -547,8 +549,7 @@ async fn say_end(
     match end {
         End::Proposed(effect) => {
             shared.outbox.effect(Lane::Outcome, effect, lease).await?;
-            let event = Event { effect_id: effect.id.clone(), ..Event::default() };
-            shared.say(order, "proposal_made", "proposed", event).await?;
+            say_proposed(shared, order, effect).await?;
             // The job ends, and gives its issue back, when forge has applied it.
             note_step(shared, order, "proposed").await
         }
@@ -574,6 +575,11 @@ async fn say_end(
             claim::release(shared, order).await
         }
     }
+}
+
+async fn say_proposed(shared: &Shared, order: &Order, effect: &Effect) -> Result<(), Pause> {
+    let event = Event { effect_id: effect.id.clone(), ..Event::default() };
+    shared.say(order, "proposal_made", "proposed", event).await
 }
 
 /// What fences outside text in this job's prompts: not to be guessed by who wrote the issue, and the

@@ -1,4 +1,5 @@
-//! A builder that is killed with SIGKILL after every journal entry.
+//! A builder that is killed with SIGKILL over and over in one short job. `each_step.rs` has a long job, killed once
+//! at each of its steps.
 
 use std::collections::BTreeSet;
 
@@ -48,9 +49,12 @@ async fn killed_at(deaths: &[usize]) {
     let expected = [
         "BaseChosen",
         "ModelAnswered",
+        "ToolsRan",
         "ModelAnswered",
+        "ToolsRan",
         "CommandRan",
         "ModelAnswered",
+        "ToolsRan",
         "CommandRan",
         "Proposed",
     ];
@@ -77,6 +81,11 @@ async fn killed_after_each_of_the_first_entries_it_ends_as_if_it_never_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn killed_after_each_of_the_middle_entries_it_ends_as_if_it_never_was() {
+    killed_at(&[3, 4, 5, 6]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn killed_after_each_of_the_last_entries_it_ends_as_if_it_never_was() {
-    killed_at(&[4, 5, 6]).await;
+    killed_at(&[7, 8, 9]).await;
 }

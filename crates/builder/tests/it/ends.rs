@@ -1,8 +1,8 @@
 //! Ends that come twice, late, or not as planned.
 
 use booty_events::{
-    Message as _,
-    v1::{BaseChosen, Event, JobState, JournalEntry, journal_entry::Step},
+    EffectId, Message as _,
+    v1::{BaseChosen, Effect, Event, JobState, JournalEntry, Proposed, journal_entry::Step},
 };
 use serde_json::json;
 
@@ -44,6 +44,41 @@ async fn a_replay_delivered_again_says_the_end_again_and_is_no_further_attempt()
     assert_eq!(effects, 3, "one for each attempt, and the second one's again");
     assert!(second(&world.job(&job).await.unwrap()));
     assert_eq!(world.asked().len(), asked, "nothing was worked on again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proposal_that_was_opened_before_it_was_said_to_be_made_is_said() {
+    let world = World::new(WRONG_THEN_RIGHT).await;
+    let issue = world.open_issue();
+    let job = job_id(issue, "d-1");
+    // As after a kill between the effect and its event: forge was quicker than the next worker.
+    let effect = Effect {
+        id: EffectId::new(job.as_str(), "open_pr").to_string(),
+        cause: job.to_string(),
+        slot: "open_pr".to_owned(),
+        ..Effect::default()
+    };
+    let steps = [
+        Step::BaseChosen(BaseChosen::default()),
+        Step::Proposed(Proposed { effect: effect.encode_to_vec().into(), lane: "outcome".into() }),
+    ];
+    let mut journal = world.bus.open_journal(&job).await.unwrap();
+    for (index, step) in (0..).zip(steps) {
+        let entry = JournalEntry { index, step: Some(step), ..JournalEntry::default() };
+        journal.append(entry.encode_to_vec().into()).await.unwrap();
+    }
+    let completed = |job: &mut booty_events::v1::Job| {
+        job.attempt = 1;
+        job.state = JobState::Completed.into();
+    };
+    booty_service::JobStore::new(&world.bus).update(&job, completed).await.unwrap();
+    let _running = world.start().await;
+    world.label(issue, "d-1").await;
+
+    let event = world.events.outcome(&job).await;
+    assert_eq!((event.name.as_str(), event.effect_id), ("proposal_made", effect.id));
+    assert_eq!(world.effects().await, [], "it is not asked for again");
+    assert_eq!(world.asked(), [""; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

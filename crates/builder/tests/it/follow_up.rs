@@ -337,7 +337,7 @@ async fn killed_at(deaths: &[usize]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_in_a_follow_up_it_ends_as_if_it_never_was() {
-    killed_at(&[0, 1, 2]).await;
+    killed_at(&[0, 1, 2, 3]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,7 @@ mod budget;
 mod cage;
 mod crash;
 mod decide;
+mod each_step;
 mod ends;
 mod entry;
 mod flow;

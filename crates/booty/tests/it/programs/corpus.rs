@@ -16,7 +16,7 @@ const ENDLESS_LIMIT: Duration = Duration::from_secs(5);
 /// Only a program that never ends takes this long.
 const LIMIT: Duration = Duration::from_secs(60);
 /// How long one that must not end is watched.
-const WATCHED: Duration = Duration::from_secs(2);
+const WATCHED: Duration = Duration::from_secs(1);
 
 /// One program.
 #[derive(Debug, Clone)]

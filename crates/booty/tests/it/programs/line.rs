@@ -39,6 +39,7 @@ const STREAM_MAX_BYTES: i64 = 256 << 20;
 pub(super) struct Line {
     pub(super) sim: Sim,
     pub(super) programs: Vec<Program>,
+    model: Model,
     bus: Bus,
     events: Arc<Mutex<Vec<Event>>>,
     labelled: DateTime<Utc>,
@@ -107,6 +108,8 @@ impl Line {
         let mut settings =
             booty_forge::Settings::new(sim.api_url(), Credentials::App(key), "a key".into());
         settings.pace = settings.pace.scaled(1000);
+        // Forty pull requests cost more than a minute's points; nothing else of this would take minutes.
+        settings.points.window /= 1000;
         let forge = booty_forge::App::build(settings, bus.clone()).await.unwrap();
         let token = shutdown.clone();
         services.spawn(async move { forge.run(token).await.unwrap() });
@@ -143,6 +146,7 @@ impl Line {
         Self {
             sim,
             programs,
+            model,
             bus,
             events,
             labelled,
@@ -162,15 +166,16 @@ impl Line {
     ) -> (Snapshot, Report) {
         let patience =
             PATIENCE + PATIENCE_PER_PROGRAM * u32::try_from(self.programs.len()).unwrap();
-        let done = self
-            .sim
-            .wait_for(patience, |seen| seen.repos.iter().all(&is_done).then_some(()))
-            .await
-            .unwrap();
-        if done.is_none() {
+        let seen = self.sim.wait_for(patience, |seen| {
+            let is_over = self.failure().is_some() || seen.repos.iter().all(&is_done);
+            is_over.then_some(())
+        });
+        let is_over = seen.await.unwrap().is_some();
+        if !is_over || self.failure().is_some() {
             let seen = self.sim.snapshot().unwrap();
             let late: Vec<_> = seen.repos.iter().filter(|repo| !is_done(repo)).collect();
-            panic!("never done: {late:#?}; said: {:#?}; logs in {:?}", self.said(), self.keep());
+            let (failure, kept) = (self.failure(), self.keep());
+            panic!("{failure:#?}, logs in {kept:?}; said: {:#?}; not done: {late:#?}", self.said());
         }
         let quiet = async {
             loop {
@@ -184,6 +189,17 @@ impl Line {
         let report =
             tokio::time::timeout(PATIENCE, quiet).await.expect("something stays in flight");
         (self.sim.snapshot().unwrap(), report)
+    }
+
+    /// What no program may end with whose model knows the repair: not waited for, as nothing comes of it.
+    fn failure(&self) -> Option<Event> {
+        let is_failure = |event: &&Event| match (event.service.as_str(), event.name.as_str()) {
+            ("builder", "job_failed" | "not_promoted") | ("forge", "failed") => true,
+            ("verifier", "verdict") => event.detail != "success",
+            _ => false,
+        };
+        let events = self.events.lock().unwrap();
+        events.iter().find(is_failure).filter(|_| self.model != Model::AlwaysWrong).cloned()
     }
 
     /// The questions that the model was asked, as `(program, turn)`.

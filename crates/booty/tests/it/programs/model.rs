@@ -7,6 +7,9 @@ use super::corpus::Program;
 /// Where the model writes down what it was asked, beside its script.
 pub(super) const ASKED: &str = "asked.log";
 
+/// Answers of a model that is never right, beyond its first.
+const MORE_THAN_ENOUGH: usize = 20;
+
 /// How the model goes about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Model {
@@ -33,11 +36,12 @@ impl Model {
         json!({ "asked_log": ASKED, "scenarios": scenarios }).to_string()
     }
 
-    /// How often a program's model is asked; more answers than these it has not.
+    /// How often a program's model must be asked to repair it.
     pub(super) fn answers(self) -> usize {
         match self {
-            Self::WrongThenRight | Self::AlwaysWrong => 3,
+            Self::WrongThenRight => 3,
             Self::RightWithTests => 1,
+            Self::AlwaysWrong => usize::MAX,
         }
     }
 
@@ -54,13 +58,12 @@ impl Model {
                 json!([edit(&patch.wrong, &patch.right), finish("One line was wrong.")]),
             ],
             Self::AlwaysWrong => {
+                // More answers than anybody should ask for.
                 let head = format!("def {}(", program.name);
-                let noted = |text: &str| format!("# {text}\n{head}");
-                vec![
-                    json!([edit(&patch.old, &patch.wrong), finish("This should be it.")]),
-                    json!([edit(&head, &noted("Looked at again.")), finish("This, then.")]),
-                    json!([edit(&head, &noted("And again.")), finish("I know no more.")]),
-                ]
+                let again = json!([edit(&head, &format!("# Again.\n{head}")), finish("Now.")]);
+                let mut turns = vec![json!([edit(&patch.old, &patch.wrong), finish("Here.")])];
+                turns.extend(std::iter::repeat_n(again, MORE_THAN_ENOUGH));
+                turns
             }
             Self::RightWithTests => {
                 let tests = json!({ "path": program.test_file(), "content": program.tests });

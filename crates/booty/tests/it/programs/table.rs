@@ -5,7 +5,7 @@ use comfy_table::{Table, presets};
 
 use super::{corpus::Program, line::Line};
 
-/// A program's way, in seconds after its label.
+/// A program's way, in seconds after all were labelled.
 #[derive(Debug, Default)]
 struct Way {
     rounds: usize,
@@ -13,7 +13,7 @@ struct Way {
     begun: Option<f64>,
     /// The builder was done.
     built: Option<f64>,
-    /// The pull request was there, or the outcome was said.
+    /// All of the pull request was there, or the outcome: the label and the comment as well.
     opened: Option<f64>,
     /// The verifier concluded.
     judged: Option<f64>,
@@ -55,12 +55,21 @@ fn seconds(event: &Event) -> f64 {
     took.unwrap_or_default() / 1000.0
 }
 
-/// Prints the table; `outcomes` are in the order of the programs.
+/// Prints the table; `outcomes` are in the order of the programs. What has a plus is counted from the end of
+/// the build.
 pub(super) fn print(line: &Line, outcomes: &[String]) {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_header([
-        "PROGRAM", "ROUNDS", "OUTCOME", "QUEUED", "BUILT", "COMMANDS", "WRITTEN", "JUDGED",
-        "READY", "SECONDS",
+        "PROGRAM",
+        "ROUNDS",
+        "OUTCOME",
+        "QUEUED",
+        "BUILT IN",
+        "OF IT COMMANDS",
+        "JUDGED +",
+        "SAID +",
+        "READY +",
+        "SECONDS",
     ]);
     let step = |from: Option<f64>, to: Option<f64>| match (from, to) {
         (Some(from), Some(to)) => format!("{:.1}", to - from),
@@ -76,9 +85,9 @@ pub(super) fn print(line: &Line, outcomes: &[String]) {
             step(Some(0.0), way.begun),
             step(way.begun, way.built),
             format!("{:.1}", way.commands),
+            step(way.built, way.judged),
             step(way.built, way.opened),
-            step(way.opened, way.judged),
-            step(way.judged, way.ready),
+            step(way.built, way.ready),
             // Of its own: what was before it in the queue is not its time.
             step(way.begun, end),
         ]);
