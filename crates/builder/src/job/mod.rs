@@ -91,7 +91,7 @@ async fn finish(
     shared.budgets.count(order, journal, None).await?;
     let worked = journal.worked();
     journal.append_end(end, (shared.now)()).await?;
-    shared.budgets.metrics.ended(end.word(), worked);
+    shared.budgets.metrics.ended(end.word(), Some(worked));
     shared.budgets.close(order, worked).await;
     Ok(())
 }
@@ -176,7 +176,7 @@ pub(crate) async fn give_up_without_journal(
         ..Event::default()
     };
     unless_away(shared.say(order, "job_failed", "failed", event).await)?;
-    shared.budgets.metrics.ended("gave_up", Duration::ZERO);
+    shared.budgets.metrics.ended("gave_up", None);
     let failed = |job: &mut Job| {
         job.state = JobState::Failed.into();
         "gave_up".clone_into(&mut job.step);
