@@ -8,8 +8,6 @@ mod journal;
 mod proposal;
 mod workplace;
 
-use std::time::Duration;
-
 use booty_bus::Delivery;
 use booty_events::{
     Lane,
