@@ -225,7 +225,7 @@ impl Row {
             worked_seconds: None,
             models: Vec::new(),
             updated: None,
-            cost: budget::cost(spent),
+            cost: budget::cost_in_short(spent),
         }
     }
 

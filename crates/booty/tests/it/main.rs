@@ -4,6 +4,7 @@
 
 mod alerts;
 mod arrows;
+mod budget;
 mod checks;
 mod forward;
 mod line;

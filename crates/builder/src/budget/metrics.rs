@@ -135,12 +135,14 @@ impl Metrics {
         }
     }
 
-    /// A run of a job ended: proposed, gave_up or needs_human.
-    pub(crate) fn ended(&self, outcome: &str, worked: Duration) {
+    /// A run of a job ended: proposed, gave_up or needs_human. `worked`: as far as its journal can be read.
+    pub(crate) fn ended(&self, outcome: &str, worked: Option<Duration>) {
         let known: BTreeSet<&str> = ["proposed", "gave_up", "needs_human"].into();
         let outcome = known.get(outcome).copied().unwrap_or("other");
         self.0.jobs.with_label_values(&[outcome]).inc();
-        self.0.job_seconds.observe(worked.as_secs_f64());
+        if let Some(worked) = worked {
+            self.0.job_seconds.observe(worked.as_secs_f64());
+        }
     }
 
     /// A job waits for another day.
@@ -181,7 +183,7 @@ mod tests {
         for n in 0..500 {
             metrics.spent(&format!("m{n}\"}} 1\nevil"), &spent);
         }
-        metrics.ended("whatever a journal says", Duration::from_secs(1));
+        metrics.ended("whatever a journal says", Some(Duration::from_secs(1)));
         let text = String::from_utf8(metrics.render().unwrap()).unwrap();
         let series = text.lines().filter(|line| line.starts_with("booty_model_calls_total"));
         assert_eq!(series.count(), 21, "{text}");

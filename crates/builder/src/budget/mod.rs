@@ -35,7 +35,7 @@ pub use self::{
     ledger::Ledger,
     limits::{Ceiling, Limits, Scope, What},
     price::Prices,
-    spent::{NANO_PER_USD, cost, grouped, tokens, usd},
+    spent::{NANO_PER_USD, cost, cost_in_short, grouped, tokens, usd},
 };
 pub(crate) use self::{
     limits::{JobLimits, UsedUp},

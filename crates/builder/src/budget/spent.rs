@@ -75,6 +75,16 @@ pub fn cost(spent: &Spent) -> String {
     }
 }
 
+/// The same for a table.
+pub fn cost_in_short(spent: &Spent) -> String {
+    let Spent { calls, unpriced_calls, cost_nano_usd, .. } = spent;
+    match unpriced_calls {
+        0 => usd(*cost_nano_usd),
+        unpriced if unpriced >= calls => "unknown".to_owned(),
+        _ => format!("≥ {}", usd(*cost_nano_usd)),
+    }
+}
+
 /// `2,013,551`
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -120,6 +130,8 @@ mod tests {
         };
         assert_eq!(cost(&spent(3, 0)), "$0.02");
         assert_eq!(cost(&spent(3, 3)), "cost unknown");
+        assert_eq!(cost_in_short(&spent(3, 1)), "≥ $0.02");
+        assert_eq!(cost_in_short(&spent(3, 3)), "unknown");
         assert_eq!(cost(&spent(3, 1)), "at least $0.02 (the price of 1 answer is unknown)");
     }
 

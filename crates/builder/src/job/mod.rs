@@ -11,8 +11,6 @@ pub(crate) mod journal;
 mod proposal;
 pub(crate) mod workplace;
 
-use std::time::Duration;
-
 use booty_bus::Delivery;
 use booty_events::{
     IssueNumber, Lane, RepoName,
@@ -109,7 +107,7 @@ async fn finish(
     shared.budgets.count(order, journal, None).await?;
     let worked = journal.worked();
     journal.append_end(end, (shared.now)()).await?;
-    shared.budgets.metrics.ended(end.word(), worked);
+    shared.budgets.metrics.ended(end.word(), Some(worked));
     shared.budgets.close(order, worked).await;
     Ok(())
 }
@@ -241,7 +239,7 @@ pub(crate) async fn give_up_without_journal(
         ..Event::default()
     };
     unless_away(shared.say(order, "job_failed", "failed", event).await)?;
-    shared.budgets.metrics.ended("gave_up", Duration::ZERO);
+    shared.budgets.metrics.ended("gave_up", None);
     let failed = |job: &mut Job| {
         job.state = JobState::Failed.into();
         "gave_up".clone_into(&mut job.step);

@@ -11,10 +11,11 @@ use booty_builder::{
     budget::{Ceiling, Ledger, Limits, Prices, tokens},
 };
 use booty_bus::{Bus, BusSettings};
-use booty_events::v1::journal_entry::Step;
 use booty_events::{
-    JobId, Message as _,
-    v1::{BaseChosen, Budget, Job, JobState, JournalEntry, ModelAnswered, Spent},
+    JobId, Message as _, bucket,
+    v1::{
+        BaseChosen, Budget, Job, JobState, JournalEntry, ModelAnswered, Spent, journal_entry::Step,
+    },
 };
 use booty_service::admin::Admin;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
@@ -247,20 +248,19 @@ async fn a_job_waits_for_another_day_and_pays_for_nothing_twice() {
     running.stop().await;
 
     days.store(1, Ordering::SeqCst);
+    // Enough for what is left of both, and not for what was used yesterday besides.
+    let day = Ceiling { tokens: Some(4_500), ..Ceiling::default() };
+    let limits = Limits { day, ..unlimited() };
     let _running = world.start_with(settings(&world, limits, clock)).await;
-    let proposed = |event: &booty_events::v1::Event| event.name == "proposal_made";
-    world.events.wait("one of them goes on", proposed).await;
-    waits(&world, &second).await;
-    assert_eq!(world.events.outcome(&job).await.name, "proposal_made");
+    for job in [&job, &second] {
+        assert_eq!(world.events.outcome(job).await.name, "proposal_made");
+    }
+    assert_eq!(world.asked().len(), 6, "no question was asked twice");
     let today = noon().date_naive();
-    let run = spent(ledger(&world).run(job.as_str()).await.unwrap());
-    assert_eq!(run, answers(3), "its two answers of yesterday, and one of today");
-    let of_issue = ledger(&world).issue(&REPO.parse().unwrap(), issue).await.unwrap();
-    assert_eq!(spent(of_issue), answers(3));
-    assert_eq!(spent(ledger(&world).day(today).await.unwrap()), answers(2));
+    let sums = all_sums(&world, issue, job.as_str(), today).await;
+    assert_eq!(sums, [answers(3), answers(3), answers(2)]);
     let tomorrow = today.succ_opt().unwrap();
-    let asked = u64::try_from(world.asked().len()).unwrap();
-    assert_eq!(spent(ledger(&world).day(tomorrow).await.unwrap()), answers(asked - 2));
+    assert_eq!(spent(ledger(&world).day(tomorrow).await.unwrap()), answers(4));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -333,11 +333,8 @@ async fn two_builders_pass_the_day_s_limit_by_one_answer_for_each_worker_at_most
     assert!((LIMIT..LIMIT + WORKERS).contains(&asked), "{asked}");
 }
 
-/// What two workers before this one left: answers in the journal, counted nowhere.
-#[tokio::test(flavor = "multi_thread")]
-async fn answers_that_a_killed_builder_did_not_count_are_counted_by_the_next_one() {
-    let (clock, _) = clock!();
-    let world = World::new(&three_answers()).await;
+/// What workers before this one left of a job: a base, and answers that are in no sum.
+async fn uncounted(world: &World, answered: &[DateTime<Utc>]) -> (u64, JobId) {
     let sha = world.sim.snapshot().unwrap().repo(REPO).unwrap().refs["refs/heads/main"].clone();
     let issue = world.open_issue();
     world.sim.add_label(REPO, issue, LABEL, MAINTAINER).unwrap();
@@ -350,7 +347,9 @@ async fn answers_that_a_killed_builder_did_not_count_are_counted_by_the_next_one
         salt: vec![7; 16].into(),
         ..BaseChosen::default()
     };
-    let answer = |id: &str| {
+    let mut steps = vec![(noon(), Step::BaseChosen(base))];
+    for (n, time) in answered.iter().enumerate() {
+        let id = n.to_string();
         let answer = serde_json::json!({
             "parts": [{ "type": "tool_call", "id": id, "name": "read", "arguments": { "path": "calc.py" } }],
             "stop": "tool_use",
@@ -359,26 +358,62 @@ async fn answers_that_a_killed_builder_did_not_count_are_counted_by_the_next_one
             "id": id,
         });
         let answer_json = serde_json::to_vec(&answer).unwrap().into();
-        Step::ModelAnswered(ModelAnswered { request_hash: vec![0; 32].into(), answer_json })
-    };
-    let yesterday = noon() - TimeDelta::days(1);
-    let steps =
-        [(yesterday, Step::BaseChosen(base)), (yesterday, answer("1")), (noon(), answer("2"))];
+        let request_hash = vec![0; 32].into();
+        steps.push((*time, Step::ModelAnswered(ModelAnswered { request_hash, answer_json })));
+    }
     for (index, (time, step)) in (0..).zip(steps) {
         let entry = JournalEntry { index, time: Some(time.into()), worked_ms: 1, step: Some(step) };
         journal.append(entry.encode_to_vec().into()).await.unwrap();
     }
+    (issue, job)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_a_killed_builder_did_not_count_are_counted_by_the_next_one() {
+    let (clock, _) = clock!();
+    let world = World::new(&three_answers()).await;
+    let yesterday = noon() - TimeDelta::days(1);
+    let (issue, job) = uncounted(&world, &[yesterday, noon()]).await;
     let _running = world.start_with(settings(&world, Limits::default(), clock)).await;
     world.deliver("d-1", &payload(issue)).await;
     assert_eq!(world.events.outcome(&job).await.name, "proposal_made");
     assert_eq!(world.asked().len(), 1);
     let today = noon().date_naive();
-    assert_eq!(
-        all_sums(&world, issue, job.as_str(), today).await,
-        [answers(3), answers(3), answers(2)]
-    );
+    let sums = all_sums(&world, issue, job.as_str(), today).await;
+    assert_eq!(sums, [answers(3), answers(3), answers(2)]);
     let before = spent(ledger(&world).day(yesterday.date_naive()).await.unwrap());
     assert_eq!(before, answers(1), "an answer belongs to the day on which it was given");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_not_counted_counts_before_the_first_question() {
+    let (clock, _) = clock!();
+    let world = World::new(&three_answers()).await;
+    let (issue, job) = uncounted(&world, &[noon(), noon()]).await;
+    let issue_budget = Ceiling { calls: Some(2), ..Ceiling::default() };
+    let limits = Limits { issue: issue_budget, ..unlimited() };
+    let _running = world.start_with(settings(&world, limits, clock)).await;
+    world.deliver("d-1", &payload(issue)).await;
+    assert_eq!(world.events.outcome(&job).await.reason, "out_of_budget");
+    assert!(world.asked().is_empty());
+    let said = world.events.names(&job);
+    assert!(!said.contains(&"workspace_created".to_owned()), "{said:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sum_that_can_not_be_read_ends_the_job_and_not_the_limits() {
+    let (clock, _) = clock!();
+    let world = World::new(&three_answers()).await;
+    let key = bucket::budget_day_key(&noon().date_naive().to_string());
+    let budgets = world.bus.bucket(&bucket::BUDGETS);
+    budgets.create(&key, b"\xff\xff".to_vec().into()).await.unwrap();
+    let _running = world.start_with(settings(&world, Limits::default(), clock)).await;
+    let (_, job) = world.labelled_issue("d-1").await;
+    assert_eq!(world.events.outcome(&job).await.name, "job_failed");
+    let effects = world.effects().await;
+    let comment = says(&effects[0]).1;
+    assert!(comment.contains(&key) && comment.contains("delete the key"), "{comment}");
+    assert!(world.asked().is_empty());
 }
 
 /// Killed with SIGKILL as soon as a count is on the bus, and so before the next one is.

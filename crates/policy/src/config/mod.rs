@@ -138,7 +138,7 @@ pub struct BuilderBudget {
     pub tokens: Option<u64>,
     /// US dollars.
     pub cost_usd: Option<f64>,
-    /// From the first to the last step.
+    /// Time that is worked on it; waiting does not count.
     pub wall: Option<Duration>,
 }
 

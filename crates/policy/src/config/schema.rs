@@ -147,7 +147,7 @@ fn builder() -> Value {
         json!({
             "tokens": about("Tokens read and written together.", integer(TOKENS)),
             "cost_usd": about("US dollars.", cost),
-            "wall": time("From the first to the last step.", WALL, None),
+            "wall": time("Time that is worked on it; waiting does not count.", WALL, None),
         }),
     );
     about(
