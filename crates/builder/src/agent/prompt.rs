@@ -1,8 +1,8 @@
 //! What is said to the model. The words are in `prompts/`; text from outside is fenced, stripped of
 //! what a person can't see, and free of secrets.
 
-use booty_policy::{Redact, Untrusted, fence, redact, strip_hidden};
-use booty_sandbox::RunResult;
+use booty_policy::{Fenced, Untrusted, fence};
+use booty_sandbox::{End, RunResult};
 
 use super::protocol::{CommandName, Commands, NotAccepted, Task};
 
@@ -13,73 +13,127 @@ const MAX_BODY_CHARS: usize = 65_536;
 const MAX_HEAD_BYTES: usize = 6 * 1024;
 const MAX_TAIL_BYTES: usize = 10 * 1024;
 
+/// A value that may stand in a prompt as it is. There is no way to make one of a text from outside but
+/// through the fence.
+struct Word(String);
+
+impl Word {
+    /// Our own words.
+    fn ours(text: &'static str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// A name that can hold no sentence: everything but letters, digits and a little punctuation goes.
+    fn name(text: &str) -> Self {
+        let is_plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/');
+        Self(text.chars().filter(is_plain).collect())
+    }
+
+    /// Parts of a prompt that are safe already, one below the other.
+    fn joined(parts: Vec<Self>) -> Self {
+        Self(parts.into_iter().map(|part| part.0).collect::<Vec<_>>().join("\n\n"))
+    }
+}
+
+impl From<Fenced> for Word {
+    fn from(fenced: Fenced) -> Self {
+        Self(fenced.into())
+    }
+}
+
+impl From<u64> for Word {
+    fn from(number: u64) -> Self {
+        Self(number.to_string())
+    }
+}
+
+impl From<u32> for Word {
+    fn from(number: u32) -> Self {
+        Self(number.to_string())
+    }
+}
+
+impl From<&End> for Word {
+    fn from(end: &End) -> Self {
+        Self(end.to_string())
+    }
+}
+
+impl From<CommandName> for Word {
+    fn from(name: CommandName) -> Self {
+        Self(name.as_str().to_owned())
+    }
+}
+
 /// The system prompt.
 pub(crate) fn system(task: &Task, rounds: u32) -> String {
     render(
         include_str!("prompts/system.md"),
         &[
-            ("repository", &task.repository),
-            ("rounds", &rounds.to_string()),
-            ("nonce", &task.nonce),
+            ("repository", Word::name(&task.repository)),
+            ("rounds", rounds.into()),
+            ("nonce", Word::name(&task.nonce)),
         ],
     )
+    .0
 }
 
 /// The first message.
 pub(crate) fn task(task: &Task, commands: &Commands) -> String {
-    let body: String = task.body.chars().take(MAX_BODY_CHARS).collect();
-    let body = if body.trim().is_empty() { "(no description)".to_owned() } else { body };
+    let body = task.body.clone().map(|body| {
+        let body: String = body.chars().take(MAX_BODY_CHARS).collect();
+        if body.trim().is_empty() { "(no description)".to_owned() } else { body }
+    });
     let named = |name: CommandName| {
         commands.named(name).map(|line| {
-            format!("`{name}` runs:\n{}", outside(&task.nonce, "command", &line.script))
+            let script = fence(&task.nonce, "command", &line.script.as_str().into());
+            render("`{name}` runs:\n{script}", &[("name", name.into()), ("script", script.into())])
         })
     };
-    let known: Vec<String> =
+    let known: Vec<Word> =
         [CommandName::Check, CommandName::Test].into_iter().filter_map(named).collect();
     let commands = if known.is_empty() {
-        "The repository names no check or test command, so be all the more careful.".to_owned()
+        Word::ours("The repository names no check or test command, so be all the more careful.")
     } else {
-        known.join("\n\n")
+        Word::joined(known)
     };
-    let issue = task.issue.to_string();
+    let common = [
+        ("issue", task.issue.into()),
+        ("repository", Word::name(&task.repository)),
+        ("commands", commands),
+    ];
     let first = if task.restricted {
-        let facts = outside(&task.nonce, "alert", &body);
-        let template = include_str!("prompts/alert.md");
-        let (repository, commands) = (task.repository.as_str(), commands.as_str());
-        let values = [
-            ("issue", issue.as_str()),
-            ("repository", repository),
-            ("facts", &facts),
-            ("commands", commands),
-        ];
-        render(template, &values)
+        let facts = ("facts", fence(&task.nonce, "alert", &body).into());
+        render(
+            include_str!("prompts/alert.md"),
+            &common.into_iter().chain([facts]).collect::<Vec<_>>(),
+        )
     } else {
+        let outside = [
+            ("title", fence(&task.nonce, "title", &task.title).into()),
+            ("body", fence(&task.nonce, "issue", &body).into()),
+        ];
         render(
             include_str!("prompts/task.md"),
-            &[
-                ("issue", &issue),
-                ("repository", &task.repository),
-                ("title", &outside(&task.nonce, "title", &task.title)),
-                ("body", &outside(&task.nonce, "issue", &body)),
-                ("commands", &commands),
-            ],
+            &common.into_iter().chain(outside).collect::<Vec<_>>(),
         )
     };
     match &task.follow_up {
-        None => first,
-        Some(not_accepted) => format!("{first}\n{}", follow_up(task, not_accepted)),
+        None => first.0,
+        Some(not_accepted) => format!("{}\n{}", first.0, follow_up(task, not_accepted).0),
     }
 }
 
 /// What a task is followed by when its change was not accepted.
-fn follow_up(task: &Task, not_accepted: &NotAccepted) -> String {
-    let findings = shorten(&not_accepted.findings, MAX_HEAD_BYTES, MAX_TAIL_BYTES);
+fn follow_up(task: &Task, not_accepted: &NotAccepted) -> Word {
+    let findings =
+        not_accepted.findings.clone().map(|text| shorten(&text, MAX_HEAD_BYTES, MAX_TAIL_BYTES));
     render(
         include_str!("prompts/follow_up.md"),
         &[
-            ("number", &not_accepted.number.to_string()),
-            ("of", &not_accepted.of.to_string()),
-            ("findings", &outside(&task.nonce, "findings", &findings)),
+            ("number", not_accepted.number.into()),
+            ("of", not_accepted.of.into()),
+            ("findings", fence(&task.nonce, "findings", &findings).into()),
         ],
     )
 }
@@ -93,31 +147,40 @@ pub(crate) fn failure(
     result: &RunResult,
     unchanged: bool,
 ) -> String {
-    let unchanged = if unchanged { " You changed nothing since it last failed." } else { "" };
+    let unchanged =
+        Word::ours(if unchanged { " You changed nothing since it last failed." } else { "" });
     render(
         include_str!("prompts/failure.md"),
         &[
-            ("round", &round.to_string()),
-            ("rounds", &rounds.to_string()),
-            ("name", name.as_str()),
-            ("end", &result.end.to_string()),
-            ("seconds", &format!("{:.1}", result.duration.as_secs_f64())),
+            ("round", round.into()),
+            ("rounds", rounds.into()),
+            ("name", name.into()),
+            ("end", (&result.end).into()),
+            ("seconds", Word(format!("{:.1}", result.duration.as_secs_f64()))),
             ("unchanged", unchanged),
-            ("output", &outside(&task.nonce, "output", &compact(&result.output))),
+            ("output", output(task, result).into()),
         ],
     )
+    .0
 }
 
 /// What the `run` tool gives back.
 pub(crate) fn ran(task: &Task, name: CommandName, result: &RunResult) -> String {
-    let output = outside(&task.nonce, "output", &compact(&result.output));
-    format!("`{name}` ended: {}.\n\n{output}", result.end)
+    let values = [
+        ("name", name.into()),
+        ("end", (&result.end).into()),
+        ("output", output(task, result).into()),
+    ];
+    render("`{name}` ended: {end}.\n\n{output}", &values).0
+}
+
+fn output(task: &Task, result: &RunResult) -> Fenced {
+    fence(&task.nonce, "output", &Untrusted::new(compact(&result.output)))
 }
 
 /// Fences text from outside for the model.
-pub(crate) fn outside(nonce: &str, label: &str, text: &str) -> String {
-    let clean = redact(&strip_hidden(text), Redact::default());
-    fence(nonce, label, &Untrusted::new(clean)).0
+pub(crate) fn outside(nonce: &str, label: &str, text: impl Into<Untrusted<String>>) -> String {
+    fence(nonce, label, &text.into()).into()
 }
 
 /// A command's output without escape sequences, its head and tail.
@@ -166,13 +229,13 @@ fn without_escapes(text: &str) -> String {
 }
 
 /// Fills `{name}` in a template, once: what is filled in is not looked at again.
-fn render(template: &str, values: &[(&str, &str)]) -> String {
+fn render(template: &'static str, values: &[(&str, Word)]) -> Word {
     let mut text = String::with_capacity(template.len() * 2);
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('{') {
         text.push_str(before);
         let known = after.split_once('}').and_then(|(name, after)| {
-            let value = values.iter().find(|(known, _)| *known == name)?.1;
+            let (_, Word(value)) = values.iter().find(|(known, _)| *known == name)?;
             Some((value, after))
         });
         match known {
@@ -187,14 +250,12 @@ fn render(template: &str, values: &[(&str, &str)]) -> String {
         }
     }
     text.push_str(rest);
-    text
+    Word(text)
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
-
-    use booty_sandbox::End;
 
     use super::*;
 
@@ -212,7 +273,8 @@ mod tests {
 
     #[test]
     fn what_is_filled_in_is_not_filled_again() {
-        assert_eq!(render("{a} {b} {c} {", &[("a", "{b}"), ("b", "x")]), "{b} x {c} {");
+        let values = [("a", Word("{b}".to_owned())), ("b", Word::ours("x"))];
+        assert_eq!(render("{a} {b} {c} {", &values).0, "{b} x {c} {");
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod child;
 mod converse;
 mod egress;
 mod journal;
+mod leak;
 mod proposal;
 mod workplace;
 
@@ -18,6 +19,7 @@ use booty_events::{
     v1::{BaseChosen, Effect, Event, Job, JobState},
 };
 use booty_model::Usage;
+use booty_policy::Untrusted;
 use booty_sandbox::Backend;
 use booty_workspace::Want;
 use chrono::{DateTime, Utc};
@@ -352,14 +354,14 @@ async fn attempt(
     let task = Task {
         repository: order.repository.to_string(),
         issue: order.issue.get(),
-        title: base.title.clone(),
-        body: base.body.clone(),
+        title: Untrusted::new(base.title.clone()),
+        body: Untrusted::new(base.body.clone()),
         restricted: base.restricted,
         nonce: nonce(order, &base.salt),
         follow_up: order.follow_up.as_ref().map(|follow_up| NotAccepted {
             number: follow_up.number,
             of: follow_up.of,
-            findings: base.findings.clone(),
+            findings: Untrusted::new(base.findings.clone()),
         }),
     };
     let start = converse::start(shared, task, place, rounds);
@@ -375,6 +377,7 @@ async fn attempt(
                 place.source.change_set().await.map_err(|error| workplace::refused(&error))?;
             match proposal::check(&changes, &place.config.limits, &place.config.protected()) {
                 Ok(()) => {
+                    leak::check(&place.source, &changes).await?;
                     let material = Material {
                         order,
                         base,
