@@ -229,6 +229,8 @@ impl Bench {
                 // A file too large to be read is too large to be replaced.
                 Some(digest(&self.tree.read(path, self.file_bytes)?))
             }
+            // Neither written nor deleted as such: whoever asks for that is refused, and nothing changes.
+            Ok(Some(Kind::Folder)) => return Ok(()),
             // A link may be deleted, which is a change: its "content" is one that no file has.
             Ok(Some(_)) => Some([0; 32]),
             // A folder on the way that is not there yet is no hindrance to writing.
@@ -385,6 +387,15 @@ mod tests {
         assert!(search("(a{1000}){1000}").unwrap_err().0.contains("pattern"));
         let list = bench.list(&List { path: String::new(), recursive: true }).unwrap();
         assert_eq!(list, "d/\nd/a\ne");
+    }
+
+    #[test]
+    fn a_folder_that_was_to_be_deleted_is_no_change() {
+        let (_dir, mut bench) = bench(&[("sub/a", "1")]);
+        bench.delete(&Delete { path: "sub".into() }).unwrap_err();
+        bench.write(&Write { path: "sub".into(), content: "x".into() }).unwrap_err();
+        assert!(!bench.is_changed());
+        assert_eq!(bench.touched().count(), 0);
     }
 
     #[test]
