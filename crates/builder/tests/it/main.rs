@@ -12,5 +12,6 @@ mod follow_up;
 mod hostile;
 mod played;
 mod promotion;
+mod red_team;
 mod together;
 mod world;
