@@ -5,6 +5,7 @@
 mod alerts;
 mod arrows;
 mod checks;
+mod closed;
 mod forward;
 mod line;
 mod operator;
