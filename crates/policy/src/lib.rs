@@ -20,4 +20,4 @@ pub use detect::{
     Detected, Runner, TreeView, detect, detect_without_setup, manifests_and_locks, runner_of,
 };
 pub use redact::{FoundSecret, Redact, new_secrets, redact, redacted};
-pub use untrusted::{Fenced, Untrusted, fence, strip_hidden};
+pub use untrusted::{Fenced, Untrusted, fence, prose, strip_hidden};

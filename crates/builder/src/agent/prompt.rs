@@ -1,7 +1,7 @@
 //! What is said to the model. The words are in `prompts/`; text from outside is fenced, stripped of
 //! what a person can't see, and free of secrets.
 
-use booty_policy::{Fenced, Untrusted, fence};
+use booty_policy::{Fenced, Untrusted, fence, prose};
 use booty_sandbox::{End, RunResult};
 
 use super::protocol::{CommandName, Commands, NotAccepted, Task};
@@ -80,7 +80,7 @@ pub(crate) fn system(task: &Task, rounds: u32) -> String {
 
 /// The first message.
 pub(crate) fn task(task: &Task, commands: &Commands) -> String {
-    let body = task.body.clone().map(|body| {
+    let body = prose(&task.body).map(|body| {
         let body: String = body.chars().take(MAX_BODY_CHARS).collect();
         if body.trim().is_empty() { "(no description)".to_owned() } else { body }
     });
