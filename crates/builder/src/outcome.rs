@@ -6,7 +6,7 @@ use booty_events::{
     label,
     v1::{Comment, Effect, IssueOutcome, effect::Write},
 };
-use booty_policy::{Redact, Untrusted, markdown, redact};
+use booty_policy::{Redact, Untrusted, markdown, redact, redacted};
 use chrono::{DateTime, Utc};
 
 use crate::{
@@ -44,7 +44,7 @@ pub(crate) struct Ending {
     /// One sentence for people. Ours: no word in it comes from outside.
     pub(crate) sentence: String,
     /// Text from outside that belongs to it: output, paths, what the model said.
-    pub(crate) quoted: Option<String>,
+    pub(crate) quoted: Option<Untrusted<String>>,
     /// Labels that the issue gets besides.
     pub(crate) more_labels: &'static [&'static str],
 }
@@ -81,7 +81,7 @@ impl Ending {
         Self { label, outcome, reason, sentence, quoted: None, more_labels: &[] }
     }
 
-    pub(crate) fn quoting(mut self, text: impl Into<String>) -> Self {
+    pub(crate) fn quoting(mut self, text: impl Into<Untrusted<String>>) -> Self {
         self.quoted = Some(text.into());
         self
     }
@@ -90,7 +90,7 @@ impl Ending {
     pub(crate) fn effect(&self, order: &Order, footer: &str, now: DateTime<Utc>) -> Effect {
         let mut comment = self.sentence.clone();
         if let Some(quoted) = &self.quoted {
-            let clean = Untrusted::new(redact(quoted, Redact::default()));
+            let clean = redacted(quoted, Redact::default());
             // Cannot fail: a String takes everything.
             let _ = write!(comment, "\n\n{}", markdown::code_block(&clean, MAX_QUOTED_CHARS));
         }
@@ -134,7 +134,7 @@ impl Ending {
     pub(crate) fn showing_the_best(&self, order: &Order) -> IssueOutcome {
         let mut comment = self.sentence.clone();
         if let Some(quoted) = &self.quoted {
-            let clean = Untrusted::new(redact(quoted, Redact::default()));
+            let clean = redacted(quoted, Redact::default());
             let _ = write!(comment, "\n\n{}", markdown::code_block(&clean, MAX_QUOTED_CHARS));
         }
         let _ = write!(

@@ -8,6 +8,7 @@ use booty_events::{
     RepoName,
     v1::{Effect, FileChange, FileMode, effect::Write},
 };
+use booty_policy::{Redact, redacted};
 use booty_service::JobStore;
 use booty_workspace::{Change, Checkout, Merge, Side, Workspaces};
 use serde::Serialize;
@@ -379,7 +380,12 @@ fn stop(stop: Stop) -> ReplayError {
     match stop {
         Stop::Pause(pause) => ReplayError::Bus(pause.why()),
         Stop::End(ending) => ReplayError::Unusable(match ending.quoted {
-            Some(quoted) => format!("{}\n{quoted}", ending.sentence),
+            Some(quoted) => {
+                let quoted = redacted(&quoted, Redact::default());
+                // To a terminal, which would obey control characters.
+                let quoted = quoted.open("escaped").escape_debug().to_string();
+                format!("{}\n{quoted}", ending.sentence)
+            }
             None => ending.sentence,
         }),
         Stop::UsedUp(used_up) => ReplayError::Unusable(used_up.to_string()),

@@ -19,5 +19,5 @@ pub use config::{
 pub use detect::{
     Detected, Runner, TreeView, detect, detect_without_setup, manifests_and_locks, runner_of,
 };
-pub use redact::{Redact, redact, redacted};
-pub use untrusted::{Fenced, Untrusted, fence, strip_hidden};
+pub use redact::{FoundSecret, Redact, new_secrets, redact, redacted};
+pub use untrusted::{Fenced, Untrusted, fence, prose, strip_hidden};

@@ -6,7 +6,10 @@ use regex::{Captures, Regex};
 
 use crate::{unicode::shown, untrusted::Untrusted};
 
+mod found;
 mod personal;
+
+pub use found::{FoundSecret, new_secrets};
 
 /// What to redact besides secrets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -32,7 +32,7 @@ pub(crate) fn shown(text: &str) -> String {
 
 /// Takes out terminal control sequences: `ESC [ … letter`, `ESC ] … BEL` and `ESC` with one more;
 /// the first two also with the one character that stands for theirs.
-fn without_escapes(text: &str) -> String {
+pub(crate) fn without_escapes(text: &str) -> String {
     let mut kept = String::with_capacity(text.len());
     let mut rest = text.chars().peekable();
     while let Some(c) = rest.next() {

@@ -6,6 +6,7 @@ mod alerts;
 mod arrows;
 mod budget;
 mod checks;
+mod closed;
 mod forward;
 mod line;
 mod operator;

@@ -321,6 +321,10 @@ impl Bench {
         if self.touched.len() == MAX_TOUCHED {
             return Err(Refused(format!("{MAX_TOUCHED} files were changed already; no more")));
         }
+        // Neither written nor deleted as such: whoever asks for that is refused, and nothing changes.
+        if let Ok(Some(Kind::Folder)) = self.tree.find(path) {
+            return Ok(());
+        }
         let before = self.content(path);
         if let Content::Other = before
             && let Ok(Some(Kind::File)) = self.tree.find(path)
@@ -481,6 +485,15 @@ mod tests {
         assert!(search("(a{1000}){1000}").unwrap_err().0.contains("pattern"));
         let list = bench.list(&List { path: String::new(), recursive: true }).unwrap();
         assert_eq!(list, "d/\nd/a\ne");
+    }
+
+    #[test]
+    fn a_folder_that_was_to_be_deleted_is_no_change() {
+        let (_dir, mut bench) = bench(&[("sub/a", "1")]);
+        bench.delete(&Delete { path: "sub".into() }).unwrap_err();
+        bench.write(&Write { path: "sub".into(), content: "x".into() }).unwrap_err();
+        assert!(!bench.is_changed());
+        assert_eq!(bench.touched().count(), 0);
     }
 
     #[test]

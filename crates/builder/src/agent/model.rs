@@ -291,7 +291,12 @@ mod tests {
                 Candidate::Open(Box::new(Played { name, replies, asked: Arc::clone(&asked) }))
             };
             let models = models.into_iter().map(open).collect();
-            Self { link, heard, asker: Asker { models, limits, random: || 1.0 }, asked }
+            Self {
+                link,
+                heard,
+                asker: Asker { models, limits, is_replay: false, random: || 1.0 },
+                asked,
+            }
         }
 
         async fn ask(&mut self) -> Result<Answer, AgentEnd> {
@@ -320,13 +325,14 @@ mod tests {
             spec: spec.to_owned(),
             api_key: Some("sesame".to_owned()),
             base_url: None,
+            socket: None,
         };
         Start {
             task: Task {
                 repository: String::new(),
                 issue: 1,
-                title: String::new(),
-                body: String::new(),
+                title: "".into(),
+                body: "".into(),
                 restricted: false,
                 nonce: String::new(),
                 follow_up: None,
@@ -338,7 +344,7 @@ mod tests {
             limits: Limits::default(),
             model: choice("anthropic:one"),
             model_fallback: Some(choice("openai:two")),
-            model_socket: None,
+            is_replay: false,
         }
     }
 

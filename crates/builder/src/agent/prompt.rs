@@ -1,12 +1,12 @@
 //! What is said to the model. The words are in `prompts/`; text from outside is fenced, stripped of
 //! what a person can't see, and free of secrets.
 
-use booty_policy::{Redact, Untrusted, fence, redact, strip_hidden};
-use booty_sandbox::RunResult;
+use booty_policy::{Fenced, Untrusted, fence, prose};
+use booty_sandbox::{End, RunResult};
 
 use super::{
     judgement::Failure,
-    protocol::{CommandName, Commands, NotAccepted, Task},
+    protocol::{CommandName, Commands, FailureKind, NotAccepted, Task},
 };
 
 /// Characters of an issue's body that are shown; GitHub takes 65,536.
@@ -16,76 +16,137 @@ const MAX_BODY_CHARS: usize = 65_536;
 const MAX_HEAD_BYTES: usize = 6 * 1024;
 const MAX_TAIL_BYTES: usize = 10 * 1024;
 
+/// A value that may stand in a prompt as it is. There is no way to make one of a text from outside but
+/// through the fence.
+struct Word(String);
+
+impl Word {
+    /// Our own words.
+    fn ours(text: &'static str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// A name that can hold no sentence: everything but letters, digits and a little punctuation goes.
+    fn name(text: &str) -> Self {
+        let is_plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/');
+        Self(text.chars().filter(is_plain).collect())
+    }
+
+    /// Parts of a prompt that are safe already, one below the other.
+    fn joined(parts: Vec<Self>) -> Self {
+        Self(parts.into_iter().map(|part| part.0).collect::<Vec<_>>().join("\n\n"))
+    }
+}
+
+impl From<Fenced> for Word {
+    fn from(fenced: Fenced) -> Self {
+        Self(fenced.into())
+    }
+}
+
+impl From<u64> for Word {
+    fn from(number: u64) -> Self {
+        Self(number.to_string())
+    }
+}
+
+impl From<u32> for Word {
+    fn from(number: u32) -> Self {
+        Self(number.to_string())
+    }
+}
+
+impl From<&End> for Word {
+    fn from(end: &End) -> Self {
+        Self(end.to_string())
+    }
+}
+
+impl From<FailureKind> for Word {
+    fn from(kind: FailureKind) -> Self {
+        Self(kind.to_string())
+    }
+}
+
+impl From<CommandName> for Word {
+    fn from(name: CommandName) -> Self {
+        Self(name.as_str().to_owned())
+    }
+}
+
 /// The system prompt.
 pub(crate) fn system(task: &Task, rounds: u32) -> String {
     render(
         include_str!("prompts/system.md"),
         &[
-            ("repository", &task.repository),
-            ("rounds", &rounds.to_string()),
-            ("nonce", &task.nonce),
+            ("repository", Word::name(&task.repository)),
+            ("rounds", rounds.into()),
+            ("nonce", Word::name(&task.nonce)),
         ],
     )
+    .0
 }
 
 /// The first message.
-pub(crate) fn task(task: &Task, commands: &Commands, map: &str) -> String {
-    let body: String = task.body.chars().take(MAX_BODY_CHARS).collect();
-    let body = if body.trim().is_empty() { "(no description)".to_owned() } else { body };
+pub(crate) fn task(task: &Task, commands: &Commands, map: &Untrusted<String>) -> String {
+    let body = prose(&task.body).map(|body| {
+        let body: String = body.chars().take(MAX_BODY_CHARS).collect();
+        if body.trim().is_empty() { "(no description)".to_owned() } else { body }
+    });
     let named = |name: CommandName| {
         commands.named(name).map(|line| {
-            format!("`{name}` runs:\n{}", outside(&task.nonce, "command", &line.script))
+            let script = fence(&task.nonce, "command", &line.script.as_str().into());
+            render("`{name}` runs:\n{script}", &[("name", name.into()), ("script", script.into())])
         })
     };
-    let known: Vec<String> =
+    let known: Vec<Word> =
         [CommandName::Check, CommandName::Test].into_iter().filter_map(named).collect();
     let commands = if known.is_empty() {
-        "The repository names no check or test command, so be all the more careful.".to_owned()
+        Word::ours("The repository names no check or test command, so be all the more careful.")
     } else {
-        known.join("\n\n")
+        Word::joined(known)
     };
-    let map = match map {
-        "" => String::new(),
-        map => format!(
-            "Files, what they define, and the tests that touch them:\n{}\n\n",
-            outside(&task.nonce, "map", map)
-        ),
-    };
-    let issue = task.issue.to_string();
+    let common = [
+        ("issue", task.issue.into()),
+        ("repository", Word::name(&task.repository)),
+        ("map", the_map(task, map)),
+        ("commands", commands),
+    ];
     let first = if task.restricted {
-        let facts = outside(&task.nonce, "alert", &body);
-        let template = include_str!("prompts/alert.md");
-        let (repository, commands) = (task.repository.as_str(), commands.as_str());
-        let values = [
-            ("issue", issue.as_str()),
-            ("repository", repository),
-            ("facts", &facts),
-            ("map", &map),
-            ("commands", commands),
-        ];
-        render(template, &values)
+        let facts = ("facts", fence(&task.nonce, "alert", &body).into());
+        render(
+            include_str!("prompts/alert.md"),
+            &common.into_iter().chain([facts]).collect::<Vec<_>>(),
+        )
     } else {
+        let outside = [
+            ("title", fence(&task.nonce, "title", &task.title).into()),
+            ("body", fence(&task.nonce, "issue", &body).into()),
+        ];
         render(
             include_str!("prompts/task.md"),
-            &[
-                ("issue", &issue),
-                ("repository", &task.repository),
-                ("title", &outside(&task.nonce, "title", &task.title)),
-                ("body", &outside(&task.nonce, "issue", &body)),
-                ("map", &map),
-                ("commands", &commands),
-            ],
+            &common.into_iter().chain(outside).collect::<Vec<_>>(),
         )
     };
     match &task.follow_up {
-        None => first,
-        Some(not_accepted) => format!("{first}\n{}", follow_up(task, not_accepted)),
+        None => first.0,
+        Some(not_accepted) => format!("{}\n{}", first.0, follow_up(task, not_accepted).0),
     }
 }
 
+fn the_map(task: &Task, map: &Untrusted<String>) -> Word {
+    if map.open("only whether there is any").is_empty() {
+        return Word::ours("");
+    }
+    let map = fence(&task.nonce, "map", map).into();
+    let template = "Files, what they define, and the tests that touch them:\n{map}\n\n";
+    render(template, &[("map", map)])
+}
+
 /// What a task is followed by when its change was not accepted.
-fn follow_up(task: &Task, not_accepted: &NotAccepted) -> String {
-    let findings = shorten(&not_accepted.findings, MAX_HEAD_BYTES, MAX_TAIL_BYTES);
+fn follow_up(task: &Task, not_accepted: &NotAccepted) -> Word {
+    let findings =
+        not_accepted.findings.clone().map(|text| shorten(&text, MAX_HEAD_BYTES, MAX_TAIL_BYTES));
     let template = if not_accepted.person {
         include_str!("prompts/request.md")
     } else {
@@ -94,9 +155,9 @@ fn follow_up(task: &Task, not_accepted: &NotAccepted) -> String {
     render(
         template,
         &[
-            ("number", &not_accepted.number.to_string()),
-            ("of", &not_accepted.of.to_string()),
-            ("findings", &outside(&task.nonce, "findings", &findings)),
+            ("number", not_accepted.number.into()),
+            ("of", not_accepted.of.into()),
+            ("findings", fence(&task.nonce, "findings", &findings).into()),
         ],
     )
 }
@@ -108,7 +169,7 @@ pub(crate) enum After {
     /// The same state was judged before.
     Unchanged,
     /// The state was worse than an earlier round's, and the tree is back at that one.
-    Worse { than: u32, paths: Vec<String> },
+    Worse { than: u32, paths: Untrusted<String> },
 }
 
 /// The message after a failed round.
@@ -117,15 +178,15 @@ pub(crate) fn failure(
     round: u32,
     rounds: u32,
     failure: &Failure,
-    after: After,
+    after: &After,
 ) -> String {
     let (end, seconds, output) = match &failure.result {
         Some(result) => (
-            result.end.to_string(),
-            format!("{:.1}", result.duration.as_secs_f64()),
+            (&result.end).into(),
+            Word(format!("{:.1}", result.duration.as_secs_f64())),
             compact(&result.output),
         ),
-        None => ("found by reading".to_owned(), "0.0".to_owned(), String::new()),
+        None => (Word::ours("found by reading"), Word::ours("0.0"), String::new()),
     };
     let first = failure.first.join("\n\n");
     let output = match (first.is_empty(), output.is_empty()) {
@@ -138,60 +199,68 @@ pub(crate) fn failure(
         }
     };
     let after = match after {
-        After::Changed => String::new(),
-        After::Unchanged => " This very state was judged before, and failed like this.".to_owned(),
+        After::Changed => Word::ours(""),
+        After::Unchanged => Word::ours(" This very state was judged before, and failed like this."),
         After::Worse { than, paths } => {
-            let paths = outside(&task.nonce, "files", &paths.join("\n"));
-            format!(
-                " That is worse than round {than}, so the tree is back at what it was after round \
-                 {than}. Changed back:\n{paths}\n"
-            )
+            let paths = fence(&task.nonce, "files", paths).into();
+            let template = " That is worse than round {than}, so the tree is back at what it was after \
+                            round {than}. Changed back:\n{paths}\n";
+            render(template, &[("than", (*than).into()), ("paths", paths)])
         }
     };
     render(
         include_str!("prompts/failure.md"),
         &[
-            ("round", &round.to_string()),
-            ("rounds", &rounds.to_string()),
-            ("name", &failure.kind.to_string()),
-            ("end", &end),
-            ("seconds", &seconds),
-            ("after", &after),
-            ("output", &outside(&task.nonce, "output", &output)),
+            ("round", round.into()),
+            ("rounds", rounds.into()),
+            ("name", failure.kind.into()),
+            ("end", end),
+            ("seconds", seconds),
+            ("after", after),
+            ("output", fence(&task.nonce, "output", &Untrusted::new(output)).into()),
         ],
     )
+    .0
 }
 
 /// The message after a round whose change passes, and that no test proves.
 pub(crate) fn unproven(task: &Task, round: u32, rounds: u32, unproven: &[String]) -> String {
+    let unproven = Untrusted::new(unproven.join("\n"));
     render(
         include_str!("prompts/unproven.md"),
         &[
-            ("round", &round.to_string()),
-            ("rounds", &rounds.to_string()),
-            ("unproven", &outside(&task.nonce, "unproven", &unproven.join("\n"))),
+            ("round", round.into()),
+            ("rounds", rounds.into()),
+            ("unproven", fence(&task.nonce, "unproven", &unproven).into()),
         ],
     )
+    .0
 }
 
 /// What the `run` tool gives back.
 pub(crate) fn ran(task: &Task, name: CommandName, result: &RunResult) -> String {
-    let output = outside(&task.nonce, "output", &compact(&result.output));
-    format!("`{name}` ended: {}.\n\n{output}", result.end)
+    let values = [
+        ("name", name.into()),
+        ("end", (&result.end).into()),
+        ("output", output(task, result).into()),
+    ];
+    render("`{name}` ended: {end}.\n\n{output}", &values).0
+}
+
+fn output(task: &Task, result: &RunResult) -> Fenced {
+    fence(&task.nonce, "output", &Untrusted::new(compact(&result.output)))
 }
 
 /// What is added to the result of a call that was made before, to the same end.
 pub(crate) fn again(times: u32) -> String {
-    format!(
-        "\n\nYou have made this call {times} times, with the same result each time. Do something else, \
-         or call `finish`."
-    )
+    let template = "\n\nYou have made this call {times} times, with the same result each time. Do \
+                    something else, or call `finish`.";
+    render(template, &[("times", times.into())]).0
 }
 
 /// Fences text from outside for the model.
-pub(crate) fn outside(nonce: &str, label: &str, text: &str) -> String {
-    let clean = redact(&strip_hidden(text), Redact::default());
-    fence(nonce, label, &Untrusted::new(clean)).0
+pub(crate) fn outside(nonce: &str, label: &str, text: impl Into<Untrusted<String>>) -> String {
+    fence(nonce, label, &text.into()).into()
 }
 
 /// A command's output without escape sequences, its head and tail.
@@ -240,13 +309,13 @@ fn without_escapes(text: &str) -> String {
 }
 
 /// Fills `{name}` in a template, once: what is filled in is not looked at again.
-fn render(template: &str, values: &[(&str, &str)]) -> String {
+fn render(template: &'static str, values: &[(&str, Word)]) -> Word {
     let mut text = String::with_capacity(template.len() * 2);
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('{') {
         text.push_str(before);
         let known = after.split_once('}').and_then(|(name, after)| {
-            let value = values.iter().find(|(known, _)| *known == name)?.1;
+            let (_, Word(value)) = values.iter().find(|(known, _)| *known == name)?;
             Some((value, after))
         });
         match known {
@@ -261,17 +330,14 @@ fn render(template: &str, values: &[(&str, &str)]) -> String {
         }
     }
     text.push_str(rest);
-    text
+    Word(text)
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use booty_sandbox::End;
-
     use super::*;
-    use crate::agent::protocol::FailureKind;
 
     fn failed(result: RunResult) -> Failure {
         let (kind, result) = (FailureKind::Test, Some(result));
@@ -292,7 +358,8 @@ mod tests {
 
     #[test]
     fn what_is_filled_in_is_not_filled_again() {
-        assert_eq!(render("{a} {b} {c} {", &[("a", "{b}"), ("b", "x")]), "{b} x {c} {");
+        let values = [("a", Word("{b}".to_owned())), ("b", Word::ours("x"))];
+        assert_eq!(render("{a} {b} {c} {", &values).0, "{b} x {c} {");
     }
 
     #[test]
@@ -319,10 +386,8 @@ mod tests {
             ..Commands::default()
         };
         insta::assert_snapshot!("system", system(&a_task(), 3));
-        insta::assert_snapshot!(
-            "task",
-            task(&a_task(), &commands, "calc.py: add (tests: test_calc.py)")
-        );
+        let (map, none) = ("calc.py: add (tests: test_calc.py)".into(), "".into());
+        insta::assert_snapshot!("task", task(&a_task(), &commands, &map));
         let not_accepted = NotAccepted {
             number: 1,
             of: 2,
@@ -333,13 +398,13 @@ mod tests {
         };
         let request = NotAccepted { person: true, ..not_accepted.clone() };
         let again = Task { follow_up: Some(not_accepted), ..a_task() };
-        insta::assert_snapshot!("follow_up", task(&again, &commands, ""));
+        insta::assert_snapshot!("follow_up", task(&again, &commands, &none));
         let again = Task { follow_up: Some(request), ..a_task() };
-        insta::assert_snapshot!("request", task(&again, &commands, ""));
+        insta::assert_snapshot!("request", task(&again, &commands, &none));
         let checked = "exception type: `TypeError`\n\
                        stack frames, the newest first:\n- `calc.py`, line 2, in `add`";
         let alert = Task { restricted: true, body: checked.into(), ..a_task() };
-        insta::assert_snapshot!("alert", task(&alert, &commands, ""));
+        insta::assert_snapshot!("alert", task(&alert, &commands, &none));
         let result = RunResult {
             end: End::Exited(1),
             output: "AssertionError: -1 != 3\n".into(),
@@ -348,7 +413,7 @@ mod tests {
         };
         insta::assert_snapshot!(
             "failure",
-            failure(&a_task(), 1, 3, &failed(result), After::Changed)
+            failure(&a_task(), 1, 3, &failed(result), &After::Changed)
         );
     }
 }

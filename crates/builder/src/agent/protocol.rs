@@ -8,6 +8,7 @@
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use booty_model::{Answer, Usage};
+use booty_policy::Untrusted;
 use booty_sandbox::{End, RunResult};
 use serde::{Deserialize, Serialize};
 
@@ -93,8 +94,8 @@ impl fmt::Debug for Start {
 pub(crate) struct Task {
     pub(crate) repository: String,
     pub(crate) issue: u64,
-    pub(crate) title: String,
-    pub(crate) body: String,
+    pub(crate) title: Untrusted<String>,
+    pub(crate) body: Untrusted<String>,
     /// Title and body are what checked out of an alert.
     #[serde(default)]
     pub(crate) restricted: bool,
@@ -112,7 +113,7 @@ pub(crate) struct NotAccepted {
     pub(crate) number: u32,
     pub(crate) of: u32,
     /// What the verifier found; from outside as far as trust goes.
-    pub(crate) findings: String,
+    pub(crate) findings: Untrusted<String>,
     /// Whether it is no verdict but what a person asks for.
     #[serde(default)]
     pub(crate) person: bool,

@@ -5,6 +5,7 @@
 use std::cmp::Reverse;
 
 use booty_model::Message;
+use booty_policy::Untrusted;
 use tokio::io::AsyncWrite;
 
 use super::{
@@ -82,9 +83,10 @@ impl<W: AsyncWrite + Unpin> Conversation<W> {
             return Ok((AgentEnd::SetupFailed { output }, None));
         }
         let task = &self.start.task;
-        let sought = format!("{}\n{}", task.title, task.body);
+        let look = "words to look for, which are shown to nobody";
+        let sought = format!("{}\n{}", task.title.open(look), task.body.open(look));
         let map = map::map(bench.tree(), &sought, self.start.limits.map_bytes);
-        let first = prompt::task(task, &self.start.commands, &map);
+        let first = prompt::task(task, &self.start.commands, &Untrusted::new(map));
         self.push(Message::User { content: first })?;
 
         let mut attempts = Attempts::default();
@@ -148,7 +150,7 @@ impl<W: AsyncWrite + Unpin> Conversation<W> {
                 return Ok(Next::Stuck(what));
             }
             let task = &self.start.task;
-            let said = prompt::failure(task, round, rounds, failure, prompt::After::Unchanged);
+            let said = prompt::failure(task, round, rounds, failure, &prompt::After::Unchanged);
             return Ok(Next::Say(said));
         }
         attempts.idle = 0;
@@ -185,12 +187,13 @@ impl<W: AsyncWrite + Unpin> Conversation<W> {
                     Some(best) if is_worse => {
                         let restored =
                             bench.restore(&best.snapshot).map_err(|why| broken(why.0))?;
-                        let paths = restored.iter().map(ToString::to_string).collect();
+                        let paths: Vec<String> = restored.iter().map(ToString::to_string).collect();
+                        let paths = Untrusted::new(paths.join("\n"));
                         prompt::After::Worse { than: best.round, paths }
                     }
                     _ => prompt::After::Changed,
                 };
-                Ok(Next::Say(prompt::failure(task, round, rounds, &failure, after)))
+                Ok(Next::Say(prompt::failure(task, round, rounds, &failure, &after)))
             }
         }
     }

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use booty_model::scripted::ScriptedModel;
+use booty_policy::Untrusted;
 use booty_sandbox::{Backend, Cage, Mount, Sandbox};
 
 use super::{
@@ -71,11 +72,11 @@ pub(crate) async fn spawn(shared: &Shared, start: &mut Start) -> Result<Confined
 }
 
 /// How a job ends that would have to run without isolation.
-pub(crate) fn unavailable(why: impl Into<String>) -> Stop {
+pub(crate) fn unavailable(why: impl Into<Untrusted<String>>) -> Stop {
     Stop::End(no_sandbox(why))
 }
 
-pub(crate) fn no_sandbox(why: impl Into<String>) -> Ending {
+pub(crate) fn no_sandbox(why: impl Into<Untrusted<String>>) -> Ending {
     Ending::needs_human(
         "sandbox_unavailable",
         "I can't run this repository's commands: sandbox unavailable. The operator has to look:",

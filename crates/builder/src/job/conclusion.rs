@@ -5,7 +5,7 @@ use std::time::Duration;
 use booty_policy::Config;
 use booty_workspace::{ChangeSet, Checkout};
 
-use super::{Stop, cage, proposal, workplace};
+use super::{Stop, cage, leak, proposal, workplace};
 use crate::{
     agent::protocol::{AgentEnd, Report, Verdict},
     outcome::Ending,
@@ -50,7 +50,10 @@ pub(crate) async fn decide(
     let changes = source.change_set().await.map_err(|error| workplace::refused(&error))?;
     let refused = proposal::check(&changes, &terms.config.limits, &terms.config.protected());
     Ok(match (refused, standing) {
-        (Ok(()), standing) => Decision::Propose(standing, changes),
+        (Ok(()), standing) => {
+            leak::check(source, &changes).await?;
+            Decision::Propose(standing, changes)
+        }
         // It would not have been a good one: why it is none is the better answer.
         (Err(_), Standing::Failing(ending)) => Decision::Ended(ending),
         (Err(refused), _) => Decision::Ended(refused),

@@ -8,6 +8,7 @@ pub(crate) mod conclusion;
 mod converse;
 mod egress;
 pub(crate) mod journal;
+mod leak;
 mod proposal;
 pub(crate) mod workplace;
 
@@ -16,6 +17,7 @@ use booty_events::{
     IssueNumber, Lane, RepoName,
     v1::{BaseChosen, Effect, Event, Job, JobState},
 };
+use booty_policy::Untrusted;
 use booty_sandbox::Backend;
 use booty_workspace::Want;
 use chrono::{DateTime, Utc};
@@ -439,7 +441,7 @@ async fn attempt(
         follow_up: order.follow_up.as_ref().map(|follow_up| NotAccepted {
             number: follow_up.number,
             of: follow_up.of,
-            findings: base.findings.clone(),
+            findings: Untrusted::new(base.findings.clone()),
             person: follow_up.by.is_some(),
         }),
         ..task(&order.repository, order.issue, &order.run(), base)
@@ -496,14 +498,14 @@ pub(crate) fn task(
     Task {
         repository: repository.to_string(),
         issue: issue.get(),
-        title: base.title.clone(),
-        body: base.body.clone(),
+        title: Untrusted::new(base.title.clone()),
+        body: Untrusted::new(base.body.clone()),
         restricted: base.restricted,
         nonce: nonce(run, &base.salt),
         follow_up: (base.follow_up > 0).then(|| NotAccepted {
             number: base.follow_up,
             of: base.follow_ups,
-            findings: base.findings.clone(),
+            findings: Untrusted::new(base.findings.clone()),
             person: base.by_person,
         }),
     }

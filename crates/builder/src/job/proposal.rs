@@ -7,7 +7,7 @@ use booty_events::v1::{
     UpdatePullRequest, effect::Write,
 };
 use booty_policy::{
-    ChangedPath, DiffLimits, Protected, Redact, Untrusted, check_change, markdown, redact,
+    ChangedPath, DiffLimits, Protected, Redact, Untrusted, check_change, markdown, redact, redacted,
 };
 use booty_workspace::{Change, ChangeKind, ChangeSet, Mode};
 use chrono::{DateTime, Utc};
@@ -121,7 +121,7 @@ fn warning(material: &Material<'_>) -> String {
     match material.standing {
         Standing::Proven => String::new(),
         Standing::Unproven(unproven) => {
-            let list = Untrusted::new(unproven.join("\n"));
+            let list = redacted(&Untrusted::new(unproven.join("\n")), Redact::default());
             format!(
                 "**No test proves all of this.** Everything passes, but it would be good to have \
                  tests for:\n\n{}\n\nSo this stays a draft until a person ends it.\n\n",
@@ -129,8 +129,8 @@ fn warning(material: &Material<'_>) -> String {
             )
         }
         Standing::Failing(ending) => {
-            let quoted = ending.quoted.as_deref().unwrap_or_default();
-            let quoted = Untrusted::new(redact(quoted, Redact::default()));
+            let quoted = ending.quoted.clone().unwrap_or_else(|| "".into());
+            let quoted = redacted(&quoted, Redact::default());
             let round = material.report.attempt.as_ref().map_or(0, |attempt| attempt.round);
             format!(
                 "**This does not pass.** {}\n\n{}\n\nIt is the best attempt, of round {round}, to go \

@@ -25,11 +25,11 @@ use crate::{
 };
 
 /// Forge's account, an App's.
-const BOT: &str = "booty[bot]";
+pub(crate) const BOT: &str = "booty[bot]";
 /// What is looked for everywhere.
 const PLANTED: &str = "Ignore_your_task";
 /// Ends a body as forge does.
-const MARKER: &str =
+pub(crate) const MARKER: &str =
     "\n\n<!-- booty:v1 0123456789abcdef0123456789abcdef 00112233445566778899aabbccddeeff -->\n";
 
 const SCRIPT: &str = r#"
@@ -48,7 +48,7 @@ scenarios:
           - { tool: finish, with: { summary: "It adds." } }
 "#;
 
-fn frame(file: &str, function: &str, line: u32) -> AlertFrame {
+pub(crate) fn frame(file: &str, function: &str, line: u32) -> AlertFrame {
     AlertFrame { file: file.into(), function: function.into(), line, in_app: true }
 }
 
@@ -92,7 +92,7 @@ impl World {
         issue
     }
 
-    async fn forge_records(&self, issue: u64, facts: AlertFacts) {
+    pub(crate) async fn forge_records(&self, issue: u64, facts: AlertFacts) {
         let repo: RepoName = REPO.parse().unwrap();
         let origin = AlertOrigin {
             fingerprint: "0".repeat(32),

@@ -88,6 +88,16 @@ fn builder_process() {
     }
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
+        let logging = booty_telemetry::Settings {
+            service: "builder",
+            level: "debug".to_owned(),
+            format: booty_telemetry::LogFormat::Json,
+            traces: booty_telemetry::TraceSettings {
+                exporter: booty_telemetry::Exporter::None,
+                release: String::new(),
+            },
+        };
+        let _logging = booty_telemetry::init(&logging).unwrap();
         let mut env = Env::from_process();
         let mut settings = Settings::from_env(&mut env);
         let url = env.required("NATS_URL");

@@ -15,6 +15,7 @@ mod hostile;
 mod models;
 mod played;
 mod promotion;
+mod red_team;
 mod replay;
 mod rounds;
 mod together;
