@@ -14,3 +14,4 @@ mod life;
 mod limits;
 mod octocrab;
 mod refusals;
+mod reviews;
