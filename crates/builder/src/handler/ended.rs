@@ -193,6 +193,6 @@ fn read(delivery: &Delivery, trigger: &str) -> Result<Payload, String> {
         is_pull_request,
         has_trigger,
         sender: Author::of(envelope.sender.value()),
-        asked: Asked { at: time(at, delivery.published), sequence: delivery.sequence },
+        asked: Asked::new(time(at, delivery.published), delivery.sequence),
     })
 }

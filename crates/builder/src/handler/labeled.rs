@@ -475,7 +475,7 @@ fn order(delivery: &Delivery, payload: &Payload) -> Option<Order> {
         issue: payload.issue,
         attempt: 1,
         replay_of: delivery.replay_of.unwrap_or(0),
-        asked: Asked { at, sequence: delivery.sequence },
+        asked: Asked::new(at, delivery.sequence),
         follow_up: None,
     })
 }

@@ -441,7 +441,7 @@ fn read(delivery: &Delivery) -> Result<Payload, String> {
         number: IssueNumber::new(number).ok_or_else(|| missing("number"))?,
         is_pull_request,
         author: Author::of(user),
-        asked: Asked { at: time(at, delivery.published), sequence: delivery.sequence },
+        asked: Asked::new(time(at, delivery.published), delivery.sequence),
         said,
     })
 }

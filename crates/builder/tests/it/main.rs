@@ -11,5 +11,7 @@ mod follow_up;
 mod hostile;
 mod played;
 mod promotion;
+mod stop;
+mod talk;
 mod together;
 mod world;
