@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use booty_bus::{Delivery, Handler, Verdict};
-use booty_events::{IssueNumber, RepoName, v1::Event};
+use booty_events::{IssueNumber, RepoName, fact, v1::Event};
 use booty_github::payload::Envelope;
 use tracing::Instrument as _;
 
@@ -179,7 +179,7 @@ impl Talk {
                         let words = is_there.then_some(words);
                         self.fix(delivery, payload, heard, by, words).await?
                     }
-                    _ if !is_there => Some(heard.ignored("withdrawn").await?),
+                    _ if !is_there => Some(heard.refused("withdrawn").await?),
                     Command::Stop => self.stop(delivery, payload, heard, by).await?,
                     Command::Retry => return self.retry(delivery, payload, heard, by).await,
                     Command::Help => {
@@ -189,7 +189,7 @@ impl Talk {
                     }
                     Command::Unknown => {
                         heard.answer(SLOT, COMMANDS).await?;
-                        Some(heard.ignored("unknown_command").await?)
+                        Some(heard.refused("unknown_command").await?)
                     }
                 }
             }
@@ -209,7 +209,7 @@ impl Talk {
         let (repository, number) = (&order.repository, order.issue.get());
         let pull = match ours::pull(shared, repository, number, delivery.published).await? {
             Ok(pull) => pull,
-            Err(reason) => return Ok(Some(heard.ignored(reason).await?)),
+            Err(reason) => return Ok(Some(heard.refused(reason).await?)),
         };
         let github = shared.github(order);
         let findings = if counts {
@@ -234,7 +234,7 @@ impl Talk {
             let (repository, number) = (&order.repository, order.issue.get());
             match ours::pull(shared, repository, number, delivery.published).await? {
                 Ok(pull) => pull,
-                Err(reason) => return Ok(Some(heard.ignored(reason).await?)),
+                Err(reason) => return Ok(Some(heard.refused(reason).await?)),
             }
         } else {
             match request::of_issue(shared, order, delivery).await? {
@@ -243,7 +243,7 @@ impl Talk {
                     let text = "I do nothing: this issue has no open pull request of mine. \
                                 `/booty retry` begins anew.";
                     heard.answer(SLOT, text).await?;
-                    return Ok(Some(heard.ignored("no_pull_request").await?));
+                    return Ok(Some(heard.refused("no_pull_request").await?));
                 }
             }
         };
@@ -263,7 +263,7 @@ impl Talk {
         let issue = if payload.is_pull_request {
             match request::issue_of(shared, repository, order.issue.get(), delivery).await? {
                 Ok(issue) => issue,
-                Err(reason) => return Ok(Some(heard.ignored(reason).await?)),
+                Err(reason) => return Ok(Some(heard.refused(reason).await?)),
             }
         } else {
             order.issue
@@ -283,7 +283,7 @@ impl Talk {
                 .into(),
             ..Event::default()
         };
-        shared.say(order, "stop_asked", "stop", event).await?;
+        shared.say(order, fact::STOP, "stop", event).await?;
         let text = match met {
             // The job's own end says it there.
             Met::Job if !payload.is_pull_request => None,
@@ -315,7 +315,7 @@ impl Talk {
             let text = "I do nothing: `/booty retry` belongs on the issue. `/booty fix <words>` goes \
                         back to this pull request.";
             heard.answer(SLOT, text).await?;
-            return Ok(Some(heard.ignored("wrong_place").await?.to_owned()));
+            return Ok(Some(heard.refused("wrong_place").await?.to_owned()));
         }
         match self.labeled.retry(delivery, &heard.order, by).await? {
             Way::No(reason) => {

@@ -5,6 +5,7 @@
 mod child;
 mod converse;
 mod journal;
+mod overlap;
 mod proposal;
 mod workplace;
 
@@ -25,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use self::workplace::refused;
 use self::{
     journal::{End, JobJournal},
+    overlap::Overlaps,
     proposal::Material,
     workplace::{Workplace, mentions},
 };
@@ -432,9 +434,13 @@ async fn attempt(
                 place.source.change_set().await.map_err(|error| workplace::refused(&error))?;
             match proposal::check(&changes, &place.config.limits, &place.config.protected()) {
                 Ok(()) => {
+                    let github = shared.github(order);
+                    let paths = proposal::paths(&changes);
+                    let overlaps = Overlaps::find(&github, order, &paths).await;
                     let material = Material {
                         order,
                         base,
+                        overlaps: &overlaps,
                         commands: &place.commands,
                         is_configured: place.is_configured,
                         promote: place.config.builder.promote,

@@ -216,7 +216,7 @@ async fn who_takes_the_label_away_ends_the_job() {
         world.deliver_as("issues", "unlabeled", delivery, &body).await;
         let told = world.told_as(issue, false, delivery);
         let event = world.events.outcome(&told).await;
-        assert_eq!((event.name.as_str(), event.reason.as_str()), ("job_ignored", word));
+        assert_eq!((event.name.as_str(), event.reason.as_str()), ("words_ignored", word));
     }
     assert_eq!(sleepers(61_745), 1);
     // Who may set labels may take them away, though not start a job.

@@ -6,6 +6,7 @@ use booty_events::{
     IssueNumber, JobId,
     v1::{Comment, Effect, Event, JobState, effect::Write},
 };
+use booty_service::JobStore;
 use booty_sim::{Permission, ReviewState};
 use serde_json::{Value, json};
 
@@ -92,13 +93,21 @@ impl World {
         answered.unwrap_or_else(|_| panic!("{job} was not answered"))
     }
 
+    /// The effect that answers a delivery, by its id.
+    pub(crate) async fn answer_effect(&self, job: &JobId) -> String {
+        self.answer(job, "reply").await;
+        booty_events::EffectId::new(job.as_str(), "reply").to_string()
+    }
+
     /// The word for which nothing came of a delivery.
     async fn word(&self, job: &JobId) -> String {
         let what = format!("{job} ignored");
-        let is_it = |event: &Event| event.job_id == job.as_str() && event.name == "job_ignored";
+        let is_it = |event: &Event| event.job_id == job.as_str() && event.name == "words_ignored";
         let event = self.events.wait(&what, is_it).await;
-        let state = self.events.state(self, job, |job| job.step == "ignored").await;
+        // Who was told the job's id may ask for it.
+        let state = JobStore::new(&self.bus).find(job).await.unwrap().unwrap();
         assert_eq!((state.state(), &state.reason), (JobState::Completed, &event.reason));
+        assert_eq!(state.step, "ignored");
         event.reason
     }
 }
@@ -322,7 +331,7 @@ async fn retry_begins_anew_where_there_is_no_pull_request() {
     let issue = opens(&world.effects().await[0]).issue;
     let on_issue = |body| Said { number: issue, is_pull: false, by: MAINTAINER, body };
     let told = world.says("c-1", on_issue("/booty retry")).await;
-    assert_eq!(world.word(&told).await, "pull_request_open");
+    assert_eq!(world.events.outcome(&told).await.reason, "pull_request_open");
     assert!(world.answer(&told, "reply").await.body.contains("/booty fix"));
     let told = world.says("c-2", on_pull(&pull, MAINTAINER, "/booty retry")).await;
     assert_eq!(world.word(&told).await, "wrong_place");
@@ -336,7 +345,7 @@ async fn retry_begins_anew_where_there_is_no_pull_request() {
     assert_ne!(told, job);
     assert!(world.answer(&told, "reply").await.body.starts_with("I begin anew."));
     let told = world.says("c-4", on_issue("/booty retry")).await;
-    assert_eq!(world.word(&told).await, "job_active");
+    assert_eq!(world.events.outcome(&told).await.reason, "job_active");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -186,6 +186,11 @@ impl World {
         let id: DeliveryId = delivery.parse().unwrap();
         let mut headers = Headers::new();
         headers.insert(header::DELIVERY_ID, delivery);
+        let number = &body["pull_request"]["number"];
+        let number = if number.is_null() { &body["issue"]["number"] } else { number };
+        let is_pull = !(body["pull_request"].is_null() && body["issue"]["pull_request"].is_null());
+        let kind = if is_pull { "pr" } else { "" };
+        headers.insert(header::JOB_ID, format!("{kind}{number}-{delivery}"));
         let subject = subject::inbox_github(event, Some(action), &id);
         let payload = serde_json::to_vec(body).unwrap().into();
         let published = self.bus.publish(Outgoing { subject, headers, payload }).await.unwrap();
@@ -358,7 +363,7 @@ impl Events {
 
     /// The event that says what came of a job: a proposal, an end, or why it did not start.
     pub(crate) async fn outcome(&self, job: &JobId) -> Event {
-        let ends = ["proposal_made", "job_failed", "job_completed", "job_ignored"];
+        let ends = ["proposal_made", "job_failed", "job_completed", "job_ignored", "words_ignored"];
         self.wait(&format!("an outcome of {job}"), |event| {
             event.job_id == job.as_str() && ends.contains(&event.name.as_str())
         })
