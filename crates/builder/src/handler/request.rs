@@ -91,7 +91,7 @@ impl Request<'_> {
         }
         let (repository, number) = (&self.heard.order.repository, pull.number);
         let asked = Order { asked: self.heard.order.asked, ..pull.opener.clone() };
-        if Stopped::of(shared, &asked).await?.is_some() {
+        if Stopped::of_work(shared, &asked, Some(number)).await?.is_some() {
             return Ok(Err("stopped"));
         }
         let now = shared.github(&pull.opener).get_pull(repository, number).await?;

@@ -158,6 +158,16 @@ impl Talk {
         let (author, repository) = (payload.author.as_ref(), &payload.repository);
         let refused =
             Author::refused(author, &self.shared, &github, repository, Least::Write).await?;
+        if delivery.replay_of.is_none() {
+            if self.shared.is_too_old(Some(payload.asked.at)) {
+                return no(heard.ignored("too_old").await?);
+            }
+            if refused.is_none()
+                && self.shared.is_duplicate(delivery, &heard.order.delivery).await?
+            {
+                return no(heard.ignored("duplicate_body").await?);
+            }
+        }
         // What was begun when it still counted must have an end.
         let is_begun = noted.is_some_and(|job| job.step == BEGUN);
         let Some(author) = author.filter(|_| refused.is_none() || is_begun) else {
@@ -182,19 +192,37 @@ impl Talk {
                     _ if !is_there => Some(heard.refused("withdrawn").await?),
                     Command::Stop => self.stop(delivery, payload, heard, by).await?,
                     Command::Retry => return self.retry(delivery, payload, heard, by).await,
-                    Command::Help => {
-                        heard.answer(SLOT, COMMANDS).await?;
-                        heard.note("help", "").await?;
-                        None
-                    }
-                    Command::Unknown => {
-                        heard.answer(SLOT, COMMANDS).await?;
-                        Some(heard.refused("unknown_command").await?)
+                    Command::Help | Command::Unknown => {
+                        let is_help = command == Command::Help;
+                        self.help(delivery, payload, heard, is_help).await?
                     }
                 }
             }
         };
         Ok(said.map(str::to_owned))
+    }
+
+    /// Lists the commands, on issues and on pull requests of ours.
+    async fn help(
+        &self,
+        delivery: &Delivery,
+        payload: &Payload,
+        heard: &Heard<'_>,
+        is_help: bool,
+    ) -> Result<Option<&'static str>, Pause> {
+        if payload.is_pull_request {
+            let (repository, number) = (&payload.repository, payload.number.get());
+            let found = request::issue_of(&self.shared, repository, number, delivery).await?;
+            if let Err(reason) = found {
+                return Ok(Some(heard.refused(reason).await?));
+            }
+        }
+        heard.answer(SLOT, COMMANDS).await?;
+        if is_help {
+            heard.note("help", "").await?;
+            return Ok(None);
+        }
+        Ok(Some(heard.refused("unknown_command").await?))
     }
 
     async fn changes(
@@ -435,13 +463,16 @@ fn read(delivery: &Delivery) -> Result<Payload, String> {
         let at = comment.created_at.as_deref();
         (issue.number, issue.is_pull_request(), comment.user.as_ref(), at, said)
     };
+    // Whoever replays it asks for it anew; a stop ends no more than it did.
+    let is_anew = delivery.replay_of.is_some() && wish(&said).is_ok_and(|wish| wish.is_work());
+    let at = time(at.filter(|_| !is_anew), delivery.published);
     Ok(Payload {
         repository: repository.ok_or_else(|| missing("repository"))?,
         installation: envelope.installation.value().map_or(0, |installation| installation.id),
         number: IssueNumber::new(number).ok_or_else(|| missing("number"))?,
         is_pull_request,
         author: Author::of(user),
-        asked: Asked::new(time(at, delivery.published), delivery.sequence),
+        asked: Asked::new(at, delivery.sequence),
         said,
     })
 }

@@ -339,8 +339,13 @@ async fn a_closed_pull_request_ends_its_follow_up() {
     assert!(comment.starts_with("Stopped: `bob` closed the pull request."), "{comment}");
     assert_eq!(over(&world, &job, "stopped").await.reason, "pull_request_closed");
     sleeping(61_748, false).await;
+    // Open again, it is not gone back to for a verdict alone.
+    world.sim.reopen(REPO, pull.number, "bob").unwrap();
+    world.judged(&pull, "v-2", "failure", "wrong").await;
+    world.settled("builder-follow-ups").await;
     let slots: Vec<_> = world.effects().await.into_iter().map(|effect| effect.slot).collect();
     assert_eq!(slots, ["open_pr", "outcome#2"]);
+    assert_eq!(world.job(&job).await.unwrap().attempt, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

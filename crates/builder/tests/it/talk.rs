@@ -39,6 +39,7 @@ scenarios:
           - { tool: finish, with: { summary: "It adds." } }
 "#;
 
+#[derive(Clone, Copy)]
 pub(crate) struct Said<'a> {
     pub(crate) number: u64,
     pub(crate) is_pull: bool,
@@ -323,6 +324,11 @@ async fn a_head_of_somebody_else_s_and_a_closed_pull_request_are_left_alone() {
         Said { number: theirs, is_pull: true, by: MAINTAINER, body: "/booty fix the sign" };
     let told = world.says("c-4", theirs).await;
     assert_eq!(world.word(&told).await, "not_ours");
+    for (delivery, body) in [("c-5", "/booty help"), ("c-6", "/booty stop"), ("c-7", "/booty hlp")]
+    {
+        let told = world.says(delivery, Said { body, ..theirs }).await;
+        assert_eq!(world.word(&told).await, "not_ours", "{body}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -405,6 +411,27 @@ async fn the_same_words_delivered_again_do_nothing_more() {
     let said = world.messages("BOOTY_EVENTS").await;
     let times = |what: &str| said.iter().filter(|(subject, _)| subject.contains(what)).count();
     assert_eq!(times(".request_started."), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signed_words_count_once_whatever_their_delivery_is_called() {
+    let (world, _running, pull, job) = opened(SCRIPT, &[]).await;
+    let said = on_pull(&pull, MAINTAINER, "/booty fix the sign");
+    let id = world.sim.comment(REPO, pull.number, MAINTAINER, said.body).unwrap();
+    let payload = comment_payload(&said, id);
+    world.hears("c-1", &payload).await;
+    let effect = asked(&world, "update_pr#2").await;
+    world.forge_updates(&effect).await;
+    over(&world, &job, "updated").await;
+    // The delivery's id is not signed.
+    world.hears("c-2", &payload).await;
+    assert_eq!(world.word(&world.told_as(pull.number, true, "c-2")).await, "duplicate_body");
+    let mut old = payload.clone();
+    old["comment"]["created_at"] = json!("2024-01-01T00:00:00Z");
+    world.hears("c-3", &old).await;
+    assert_eq!(world.word(&world.told_as(pull.number, true, "c-3")).await, "too_old");
+    let state = world.job(&job).await.unwrap();
+    assert_eq!((state.attempt, state.requests), (2, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
