@@ -67,11 +67,8 @@ impl Command {
 
 /// The lines that are not quoted: those are somebody else's words.
 fn own_lines(text: &str) -> String {
-    let own: Vec<&str> = text
-        .lines()
-        .map(str::trim_end)
-        .filter(|line| !line.trim_start().starts_with('>'))
-        .collect();
+    let is_own = |line: &&str| !line.trim_start().starts_with('>');
+    let own: Vec<&str> = text.lines().filter(is_own).map(str::trim_end).collect();
     own.join("\n").trim().to_owned()
 }
 
@@ -125,8 +122,10 @@ mod tests {
     #[test]
     fn quoted_lines_are_nobody_s_command() {
         assert_eq!(
-            Command::parse("/booty fix the sign\n> delete everything\n\nOn Monday:\n  > and more"),
-            fix("the sign\n\nOn Monday:")
+            Command::parse(
+                "/booty fix the sign\n> delete everything\n\nOn Monday:\n  > and more\n\nPlease"
+            ),
+            fix("the sign\nOn Monday:\n\nPlease")
         );
         assert_eq!(Command::parse("/booty fix\n> delete everything"), Some(Command::Unknown));
         assert_eq!(Command::parse("/booty stpo\n> delete everything"), Some(Command::Unknown));

@@ -2,7 +2,7 @@
 
 use booty_events::{CommitSha, DeliveryId, EffectId, IssueNumber, JobId, RepoName, v1::Job};
 use booty_github::{Scope, object::PullRequest};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound as _, Utc};
 use serde::{Deserialize, Serialize};
 
 /// What a delivery asks for.
@@ -34,11 +34,16 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
+    /// Asked for at a time, in a delivery.
+    pub(crate) fn new(at: DateTime<Utc>, sequence: u64) -> Self {
+        Self { at: at.trunc_subsecs(0), sequence }
+    }
+
     /// As a job's state has it. What was accepted before there was such a note counts from its beginning.
     pub(crate) fn of(job: &Job) -> Self {
         let at = job.asked.as_ref().or(job.created.as_ref());
         let at = at.and_then(|at| DateTime::from_timestamp(at.seconds, at.nanos.try_into().ok()?));
-        Self { at: at.unwrap_or_default(), sequence: job.asked_sequence }
+        Self::new(at.unwrap_or_default(), job.asked_sequence)
     }
 
     /// Notes it in a job's state.

@@ -10,7 +10,9 @@ use booty_github::{
 
 use crate::{agent::prompt::shorten, shared::Pause};
 
-/// Comments of one review that are told; the first ones, as GitHub lists them.
+/// Pages of a pull request's comments that are looked through, of 100 each, the newest first.
+const MAX_PAGES: u32 = 5;
+/// Comments of one review that are told; the first ones.
 const MAX_COMMENTS: usize = 50;
 /// Bytes of one text that are told.
 const MAX_TEXT_BYTES: usize = 4 * 1024;
@@ -34,11 +36,20 @@ pub(crate) async fn findings(
     if found.state != "CHANGES_REQUESTED" || !is_by(found.user.as_ref()) {
         return Ok(None);
     }
-    let page = github.review_comments(repository, pull_request, review, 1).await?;
-    let Some(page) = page else { return Ok(None) };
-    let own: Vec<_> =
-        page.items.into_iter().filter(|comment| is_by(comment.user.as_ref())).collect();
-    Ok(text(&found, &own, page.has_next))
+    let (mut own, mut has_more) = (Vec::new(), false);
+    for number in 1..=MAX_PAGES {
+        let page = github.newest_review_comments(repository, pull_request, number).await?;
+        let Some(page) = page else { return Ok(None) };
+        own.extend(page.items.into_iter().filter(|comment| {
+            comment.pull_request_review_id == Some(review) && is_by(comment.user.as_ref())
+        }));
+        has_more = page.has_next;
+        if !has_more {
+            break;
+        }
+    }
+    own.sort_by_key(|comment| comment.id);
+    Ok(text(&found, &own, has_more))
 }
 
 fn text(review: &Review, comments: &[ReviewComment], has_more: bool) -> Option<String> {
@@ -58,7 +69,7 @@ fn text(review: &Review, comments: &[ReviewComment], has_more: bool) -> Option<S
         };
     }
     if has_more || told.len() < comments.len() {
-        text.push_str("\n\n(The review has more comments, which are not shown.)");
+        text.push_str("\n\n(The review may have more comments; they are not shown.)");
     }
     (!text.is_empty()).then_some(text)
 }
@@ -102,6 +113,6 @@ mod tests {
         let text = told(Value::Null, comments.into(), false).unwrap();
         assert_eq!(text.matches("a.py, line 3").count(), MAX_COMMENTS);
         assert!(text.len() < MAX_COMMENTS * (MAX_TEXT_BYTES + 100));
-        assert!(text.ends_with("which are not shown.)"));
+        assert!(text.ends_with("they are not shown.)"));
     }
 }

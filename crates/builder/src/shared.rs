@@ -2,14 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use booty_bus::{Bucket, Bus};
-use booty_events::{RepoName, Service, bucket, v1::Event};
+use booty_bus::{Bucket, BucketError, Bus, Delivery};
+use booty_events::{DeliveryId, RepoName, Service, bucket, v1::Event};
 use booty_github::{Client, ClientSettings, Scope, TokenSource};
 use booty_sandbox::{Sandbox, Unavailable};
 use booty_service::{JobStore, Outbox};
 pub(crate) use booty_service::{Pause, chain};
 use booty_workspace::{WorkspaceSettings, Workspaces};
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use sha2::{Digest, Sha256};
 use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
@@ -90,6 +92,33 @@ impl Shared {
     /// What agents are started in. Where there is none, it is looked for again by the next job.
     pub(crate) async fn sandbox(&self) -> Result<&Sandbox, Unavailable> {
         self.sandbox.get_or_try_init(|| Sandbox::prepare(self.settings.sandbox.clone())).await
+    }
+
+    /// Whether something was too long ago to be acted on. What has no time can't be judged, and is not
+    /// GitHub's.
+    pub(crate) fn is_too_old(&self, at: Option<DateTime<Utc>>) -> bool {
+        at.is_none_or(|at| {
+            let age = (self.now)() - at;
+            age.to_std().is_ok_and(|age| age > self.settings.max_event_age)
+        })
+    }
+
+    /// Whether another delivery brought the same body first. The id is not signed, the body is.
+    pub(crate) async fn is_duplicate(
+        &self,
+        delivery: &Delivery,
+        id: &DeliveryId,
+    ) -> Result<bool, Pause> {
+        let key = hex::encode(Sha256::digest(&delivery.payload));
+        let ours = Bytes::from(id.to_string());
+        match self.bodies.create(&key, ours.clone()).await {
+            Ok(_) => Ok(false),
+            Err(BucketError::Conflict) => {
+                let first = self.bodies.get(&key).await?;
+                Ok(first.is_none_or(|entry| entry.value != ours))
+            }
+            Err(BucketError::Other(error)) => Err(error.into()),
+        }
     }
 
     /// GitHub as the job may read it.

@@ -96,6 +96,15 @@ impl Stopped {
     /// The stop of what the order asks for, if there is one.
     pub(crate) async fn of(shared: &Shared, order: &Order) -> Result<Option<Self>, Pause> {
         let pull_request = order.follow_up.as_ref().map(|follow_up| follow_up.pull_request);
+        Self::of_work(shared, order, pull_request).await
+    }
+
+    /// The same for an order that is still to go back to a pull request.
+    pub(crate) async fn of_work(
+        shared: &Shared,
+        order: &Order,
+        pull_request: Option<u64>,
+    ) -> Result<Option<Self>, Pause> {
         for scope in [None].into_iter().chain(pull_request.map(Some)) {
             let key = bucket::stop_key(&order.repository, order.issue, scope);
             let found = shared.stops.get(&key).await?.as_ref().and_then(read);

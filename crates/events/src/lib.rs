@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod bucket;
+pub mod fact;
 pub mod header;
 pub mod id;
 pub mod label;

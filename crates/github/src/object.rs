@@ -304,6 +304,8 @@ pub struct Review {
 pub struct ReviewComment {
     pub id: u64,
     #[serde(default)]
+    pub pull_request_review_id: Option<u64>,
+    #[serde(default)]
     pub user: Option<User>,
     #[serde(default)]
     pub body: Option<String>,

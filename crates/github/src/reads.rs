@@ -155,16 +155,21 @@ impl Client {
         self.find_json(at).await
     }
 
-    /// One page of a review's comments on lines; `None` when the review is gone.
-    pub async fn review_comments(
+    /// One page of the comments on lines of a pull request, of all reviews, the newest first; `None` when
+    /// the pull request is gone. (GitHub's list of one review's comments leaves the lines out.)
+    pub async fn newest_review_comments(
         &self,
         repo: &RepoName,
         pull_request: u64,
-        review: u64,
         page: u32,
     ) -> Result<Option<Page<ReviewComment>>, Error> {
-        let reviews = Endpoint::repo(repo).at("pulls").at(pull_request).at("reviews");
-        found(self.get_page(reviews.at(review).at("comments"), page).await)
+        let at = Endpoint::repo(repo)
+            .at("pulls")
+            .at(pull_request)
+            .at("comments")
+            .query("sort", "created")
+            .query("direction", "desc");
+        found(self.get_page(at, page).await)
     }
 
     /// A comment on an issue or pull request; `None` when it is gone.

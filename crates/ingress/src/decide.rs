@@ -24,8 +24,14 @@ struct Wanted {
 /// What a wanted delivery is about, and so what it needs and what its job is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Work {
-    /// An issue that got the trigger label: a job of the builder's.
+    /// An issue that got the trigger label, or lost it: the builder's.
     LabelledIssue,
+    /// An issue that was closed: the builder's, which may work on it.
+    ClosedIssue,
+    /// A comment on an issue or a pull request: the builder's, when it holds a command.
+    Comment,
+    /// A pull request that was reviewed or closed: the builder's, when it is one of its own.
+    PullRequest,
     /// A pull request with a head to judge: a job of the verifier's.
     Head,
     /// Somebody asks for a judgement again.
@@ -35,6 +41,11 @@ enum Work {
 /// Everything that is wanted. A service that takes another event adds a line.
 const WANTED: &[Wanted] = &[
     Wanted { event: "issues", action: Some("labeled"), work: Work::LabelledIssue },
+    Wanted { event: "issues", action: Some("unlabeled"), work: Work::LabelledIssue },
+    Wanted { event: "issues", action: Some("closed"), work: Work::ClosedIssue },
+    Wanted { event: "issue_comment", action: Some("created"), work: Work::Comment },
+    Wanted { event: "pull_request_review", action: Some("submitted"), work: Work::PullRequest },
+    Wanted { event: "pull_request", action: Some("closed"), work: Work::PullRequest },
     Wanted { event: "pull_request", action: Some("opened"), work: Work::Head },
     Wanted { event: "pull_request", action: Some("synchronize"), work: Work::Head },
     Wanted { event: "pull_request", action: Some("reopened"), work: Work::Head },
@@ -64,6 +75,10 @@ mod reason {
     pub(super) const NO_LABEL: &str = "no_label";
     /// The sender or the issue's author is null: the account was deleted.
     pub(super) const NO_USER: &str = "no_user";
+    /// `comment` is null.
+    pub(super) const NO_COMMENT: &str = "no_comment";
+    /// `review` is null.
+    pub(super) const NO_REVIEW: &str = "no_review";
     /// `pull_request` is null.
     pub(super) const NO_PULL_REQUEST: &str = "no_pull_request";
     /// The check run or suite is null, or names no commit.
@@ -113,6 +128,14 @@ pub(crate) fn decide(rules: &Rules, event: &str, delivery: &DeliveryId, body: &[
         Work::LabelledIssue => {
             labelled_issue(rules, &envelope).map(|number| JobId::for_issue(number, delivery))
         }
+        Work::ClosedIssue => {
+            issue(rules, &envelope).map(|number| JobId::for_issue(number, delivery))
+        }
+        Work::Comment => comment(rules, &envelope, delivery),
+        Work::PullRequest if envelope.review.is_named() && envelope.review.value().is_none() => {
+            Err(Unwanted::Ignored(reason::NO_REVIEW))
+        }
+        Work::PullRequest => head(rules, &envelope).map(|n| JobId::for_pull_request(n, delivery)),
         Work::Head => head(rules, &envelope).map(|n| JobId::for_pull_request(n, delivery)),
         Work::Again => again(rules, &envelope).map(|n| JobId::for_pull_request(n, delivery)),
     };
@@ -158,7 +181,28 @@ fn labelled_issue(rules: &Rules, body: &Envelope<'_>) -> Result<IssueNumber, Unw
     Ok(number)
 }
 
-/// The pull request whose head is to be judged. Whoever opened it: the judgement is for those who merge.
+/// An issue, whoever did something to it.
+fn issue(rules: &Rules, body: &Envelope<'_>) -> Result<IssueNumber, Unwanted> {
+    let issue = body.issue.value().ok_or(Unwanted::Ignored(reason::NO_ISSUE))?;
+    let number = IssueNumber::new(issue.number);
+    let number = number.ok_or(Unwanted::Malformed("the issue's number is 0"))?;
+    allowed(rules, body)?;
+    Ok(number)
+}
+
+/// What is commented on; whether the comment says anything to us is the builder's to find out.
+fn comment(rules: &Rules, body: &Envelope<'_>, delivery: &DeliveryId) -> Result<JobId, Unwanted> {
+    let number = issue(rules, body)?;
+    if body.comment.value().is_none() {
+        return Err(Unwanted::Ignored(reason::NO_COMMENT));
+    }
+    Ok(match body.issue.value() {
+        Some(issue) if issue.is_pull_request() => JobId::for_pull_request(number.get(), delivery),
+        _ => JobId::for_issue(number, delivery),
+    })
+}
+
+/// The pull request that it is about. Whoever opened it: the judgement is for those who merge.
 fn head(rules: &Rules, body: &Envelope<'_>) -> Result<u64, Unwanted> {
     let pull = body.pull_request.value().ok_or(Unwanted::Ignored(reason::NO_PULL_REQUEST))?;
     if pull.number == 0 {
@@ -256,7 +300,12 @@ mod tests {
     #[case::number_minus_zero(&[("\"number\":7", "\"number\":-0")], "refuse not_json")]
     #[case::number_zero(&[("\"number\":7", "\"number\":0")], "refuse malformed")]
     #[case::number_huge(&[("\"number\":7", "\"number\":1e400")], "refuse not_json")]
-    #[case::other_action(&[("labeled", "unlabeled")], "ignore event")]
+    #[case::label_taken_away(&[("labeled", "unlabeled")], "accept 7-d-1")]
+    #[case::other_label_taken_away(&[("labeled", "unlabeled"), ("agent:builder", "bug")], "ignore label")]
+    #[case::closed(&[("labeled", "closed"), ("agent:builder", "bug")], "accept 7-d-1")]
+    #[case::closed_by_a_ghost(&[("labeled", "closed"), (r#""sender":{"login":"u"}"#, r#""sender":null"#)], "accept 7-d-1")]
+    #[case::closed_elsewhere(&[("labeled", "closed"), ("Octo/", "evil/")], "ignore repository")]
+    #[case::other_action(&[("labeled", "milestoned")], "ignore event")]
     #[case::unknown_action(&[("labeled", "beamed")], "ignore event")]
     #[case::action_twice(&[("\"action\":\"labeled\"", "\"action\":\"opened\",\"action\":\"labeled\"")], "refuse not_json")]
     #[case::label_in_other_case(&[("agent:builder", "Agent:Builder")], "accept 7-d-1")]
@@ -275,11 +324,7 @@ mod tests {
     #[case::no_installation(&[(r#"{"id":5}"#, "null")], "ignore installation")]
     #[case::pull_request_body(&[("\"issue\"", "\"pull_request\"")], "refuse shape")]
     fn issues(#[case] changes: &[(&str, &str)], #[case] expected: &str) {
-        let body = changes.iter().fold(GOOD.to_owned(), |body, (from, to)| {
-            assert!(body.contains(from), "{from}");
-            body.replacen(from, to, 1)
-        });
-        assert_eq!(outcome("issues", &body), expected);
+        assert_eq!(outcome("issues", &changed(GOOD, changes)), expected);
     }
 
     #[rstest]
@@ -294,6 +339,61 @@ mod tests {
     #[case::list("quantum_leap", "[]", "refuse not_an_object")]
     fn other_events(#[case] event: &str, #[case] body: &str, #[case] expected: &str) {
         assert_eq!(outcome(event, body), expected);
+    }
+
+    const SAID: &str = r#"{"action":"created","issue":{"number":7,"pull_request":{}},
+        "comment":{"id":1,"body":"/booty stop","user":{"login":"u"}},"sender":{"login":"u"},
+        "repository":{"full_name":"Octo/Hello"},"installation":{"id":5}}"#;
+    const REVIEWED: &str = r#"{"action":"submitted","pull_request":{"number":7},
+        "review":{"id":1,"state":"changes_requested","body":null,"user":{"login":"u"}},
+        "repository":{"full_name":"Octo/Hello"},"installation":{"id":5}}"#;
+
+    #[rstest]
+    #[case::on_a_pull_request(&[], "accept pr7-d-1")]
+    #[case::on_an_issue(&[(r#","pull_request":{}"#, "")], "accept 7-d-1")]
+    #[case::on_an_issue_by_null(&[("{}", "null")], "accept 7-d-1")]
+    #[case::by_a_ghost(&[(r#""user":{"login":"u"}"#, r#""user":null"#)], "accept pr7-d-1")]
+    #[case::without_words(&[(r#""/booty stop""#, "null")], "accept pr7-d-1")]
+    #[case::edited(&[("created", "edited")], "ignore event")]
+    #[case::deleted(&[("created", "deleted")], "ignore event")]
+    #[case::null_issue(&[(r#"{"number":7,"pull_request":{}}"#, "null")], "ignore no_issue")]
+    #[case::number_zero(&[("\"number\":7", "\"number\":0")], "refuse malformed")]
+    #[case::null_comment(&[(r#"{"id":1,"body":"/booty stop","user":{"login":"u"}}"#, "null")], "ignore no_comment")]
+    #[case::elsewhere(&[("Octo/", "evil/")], "ignore repository")]
+    fn comments(#[case] changes: &[(&str, &str)], #[case] expected: &str) {
+        assert_eq!(outcome("issue_comment", &changed(SAID, changes)), expected);
+        // The event's name is not signed.
+        assert_eq!(outcome("issues", &changed(SAID, changes)), "refuse shape");
+    }
+
+    #[rstest]
+    #[case::changes_requested(&[], "accept pr7-d-1")]
+    #[case::by_a_ghost(&[(r#""user":{"login":"u"}"#, r#""user":null"#)], "accept pr7-d-1")]
+    // What a review says is the builder's to judge.
+    #[case::approved(&[("changes_requested", "approved")], "accept pr7-d-1")]
+    #[case::edited(&[("submitted", "edited")], "ignore event")]
+    #[case::dismissed(&[("submitted", "dismissed")], "ignore event")]
+    #[case::null_review(&[(r#"{"id":1,"state":"changes_requested","body":null,"user":{"login":"u"}}"#, "null")], "ignore no_review")]
+    #[case::null_pull_request(&[(r#"{"number":7}"#, "null")], "ignore no_pull_request")]
+    #[case::elsewhere(&[("Octo/", "evil/")], "ignore repository")]
+    fn reviews(#[case] changes: &[(&str, &str)], #[case] expected: &str) {
+        assert_eq!(outcome("pull_request_review", &changed(REVIEWED, changes)), expected);
+        assert_eq!(outcome("pull_request", &changed(REVIEWED, changes)), "refuse shape");
+    }
+
+    #[test]
+    fn a_closed_pull_request_is_wanted() {
+        let body = r#"{"action":"closed","pull_request":{"number":7,"user":null},
+            "repository":{"full_name":"Octo/Hello"},"installation":{"id":5}}"#;
+        assert_eq!(outcome("pull_request", body), "accept pr7-d-1");
+        assert_eq!(outcome("pull_request", &body.replace("closed", "edited")), "ignore event");
+    }
+
+    fn changed(body: &str, changes: &[(&str, &str)]) -> String {
+        changes.iter().fold(body.to_owned(), |body, (from, to)| {
+            assert!(body.contains(from), "{from}");
+            body.replacen(from, to, 1)
+        })
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use booty_bus::{Bucket, BucketError, Bus};
 use booty_events::{
-    JobId, Message, bucket, stream, subject,
-    v1::{Job, JobState},
+    JobId, Message, Service, bucket, fact, stream, subject,
+    v1::{Event, Job, JobState},
 };
 use chrono::Utc;
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
@@ -18,7 +18,7 @@ pub enum JobStoreError {
     /// The bucket.
     #[error("the job states can't be reached")]
     Bucket(#[source] BucketError),
-    /// The inbox.
+    /// The inbox or the events.
     #[error("the inbox can't be reached")]
     Inbox(#[source] booty_bus::Error),
     /// The value is no `booty.v1.Job`.
@@ -59,7 +59,7 @@ impl JobStore {
     }
 
     /// Like [`JobStore::get`]; a job that no service has taken up yet is found in the inbox and is
-    /// `QUEUED`.
+    /// `QUEUED`, or `COMPLETED` as `ignored` when nothing was to come of its delivery.
     ///
     /// # Errors
     /// When bucket or inbox can't be read.
@@ -78,14 +78,39 @@ impl JobStore {
         let waiting = waiting.filter(|message| {
             message.headers.get(booty_events::header::JOB_ID) == Some(job.as_str())
         });
-        Ok(waiting.map(|message| Job {
+        let Some(message) = waiting else { return Ok(None) };
+        let queued = Job {
             id: job.to_string(),
             state: JobState::Queued.into(),
             delivery_id: delivery.to_string(),
             created: Some(message.time.into()),
             updated: Some(message.time.into()),
             ..Job::default()
+        };
+        Ok(Some(match self.without_a_job(job).await? {
+            Some(said) => Job {
+                state: JobState::Completed.into(),
+                service: said.service,
+                repository: said.repository,
+                issue: said.issue,
+                step: "ignored".to_owned(),
+                reason: said.reason,
+                ..queued
+            },
+            None => queued,
         }))
+    }
+
+    /// What a service said of a delivery of which it made no job.
+    async fn without_a_job(&self, job: &JobId) -> Result<Option<Event>, JobStoreError> {
+        for (what, step) in fact::WITHOUT_A_JOB {
+            let at = subject::event(Service::Builder, what, &format!("{job}-{step}"));
+            let said = self.bus.last_message(stream::EVENTS.name, &at).await;
+            if let Some(said) = said.map_err(JobStoreError::Inbox)? {
+                return Ok(Event::decode(said.payload).ok());
+            }
+        }
+        Ok(None)
     }
 
     /// Changes a job's state, or makes it; `change` may run several times.

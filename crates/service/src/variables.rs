@@ -228,6 +228,12 @@ pub const VARIABLES: &[Variable] = &[
         "How often Booty goes back to a pull request of its own that the verifier does not accept. 0 to 10.",
     ),
     variable(
+        "BUILDER_REQUESTS",
+        "5",
+        BUILDER,
+        "How often Booty goes back to a pull request of its own because a person asks for it, by a review that requests changes or by `/booty fix`. 0 to 50.",
+    ),
+    variable(
         "BUILDER_UNFINISHED",
         "draft",
         BUILDER,

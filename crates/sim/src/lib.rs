@@ -32,4 +32,4 @@ pub use view::{
     AnnotationView, CheckRunView, CommentView, DeliveryView, IssueView, NewApp, PullView, RepoView,
     RequestView, Snapshot, StatusView,
 };
-pub use world::{Permission, Scope};
+pub use world::{Permission, ReviewState, Scope};

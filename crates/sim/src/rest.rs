@@ -11,6 +11,7 @@ mod jwt;
 mod labels;
 mod pulls;
 mod repos;
+mod reviews;
 mod standing;
 mod statuses;
 mod users;
@@ -145,6 +146,10 @@ static ROUTES: &[Route] = &[
     route("PATCH", "/repos/{owner}/{repo}/pulls/{number}", Write("pull_requests", P::Read), "pulls/pulls#update-a-pull-request", pulls::edit),
     route("GET", "/repos/{owner}/{repo}/pulls/{number}/files", Read("pull_requests"), "pulls/pulls#list-pull-requests-files", pulls::files),
     route("GET", "/repos/{owner}/{repo}/pulls/{number}/commits", Read("pull_requests"), "pulls/pulls#list-commits-on-a-pull-request", pulls::commits),
+    route("GET", "/repos/{owner}/{repo}/pulls/{number}/reviews", Read("pull_requests"), "pulls/reviews#list-reviews-for-a-pull-request", reviews::list),
+    route("GET", "/repos/{owner}/{repo}/pulls/{number}/reviews/{id}", Read("pull_requests"), "pulls/reviews#get-a-review-for-a-pull-request", reviews::get),
+    route("GET", "/repos/{owner}/{repo}/pulls/{number}/reviews/{id}/comments", Read("pull_requests"), "pulls/reviews#list-comments-for-a-pull-request-review", reviews::comments_of),
+    route("GET", "/repos/{owner}/{repo}/pulls/{number}/comments", Read("pull_requests"), "pulls/comments#list-review-comments-on-a-pull-request", reviews::comments),
     route("PUT", "/repos/{owner}/{repo}/pulls/{number}/merge", Write("contents", P::Write), "pulls/pulls#merge-a-pull-request", pulls::merge),
 
     route("GET", "/repos/{owner}/{repo}/hooks", Read("repository_hooks"), "repos/webhooks#list-repository-webhooks", hooks::list),

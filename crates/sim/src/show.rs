@@ -6,6 +6,7 @@ mod commit;
 mod issue;
 mod pull;
 mod repository;
+mod review;
 
 use base64::Engine as _;
 use chrono::{DateTime, Utc};
@@ -21,8 +22,9 @@ pub(crate) use commit::{
     commit_in_list, git_commit, pushed_commit, reference, short_commit, tree_entry,
 };
 pub(crate) use issue::{comment, happening, issue, label, timeline_comment};
-pub(crate) use pull::{file, pull_full, pull_in_list};
+pub(crate) use pull::{file, pull_full, pull_in_list, pull_in_review};
 pub(crate) use repository::{repository, repository_in_event};
+pub(crate) use review::{legacy_review_comment, review, review_comment, review_in_event};
 
 /// `2024-01-31T12:00:00Z`.
 pub(crate) fn time(at: DateTime<Utc>) -> Value {

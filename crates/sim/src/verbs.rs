@@ -14,7 +14,7 @@ use crate::faults::Rule;
 use crate::settings::Webhook;
 use crate::sim::Sim;
 use crate::view::{NewApp, Snapshot};
-use crate::world::{NewPull, Permission, Scope, World};
+use crate::world::{NewPull, Permission, ReviewState, Scope, World};
 
 /// Path, content and mode (`100644`, `100755`, `120000`).
 pub type File<'a> = (&'a str, &'a str, &'a str);
@@ -107,6 +107,20 @@ verbs! {
     remove_label { repo: &str as String, number: u64 as u64, label: &str as String, actor: &str as String } -> ();
     /// Writes a comment; gives its id.
     comment { repo: &str as String, number: u64 as u64, author: &str as String, body: &str as String } -> u64;
+    /// Changes a comment.
+    edit_comment { repo: &str as String, id: u64 as u64, actor: &str as String, body: &str as String } -> ();
+    /// Deletes a comment.
+    delete_comment { repo: &str as String, id: u64 as u64, actor: &str as String } -> ();
+    /// Submits a review with comments on lines of the new side (path, line, text); gives its id.
+    review {
+        repo: &str as String, number: u64 as u64, author: &str as String,
+        state: ReviewState as ReviewState, body: &str as String,
+        comments: &[(&str, u64, &str)] as Vec<(String, u64, String)>,
+    } -> u64;
+    /// Changes the text of a review.
+    edit_review { repo: &str as String, id: u64 as u64, body: &str as String } -> ();
+    /// Takes a review back, its own or another's.
+    dismiss_review { repo: &str as String, id: u64 as u64, actor: &str as String } -> ();
     /// Closes an issue.
     close_issue { repo: &str as String, number: u64 as u64, actor: &str as String } -> ();
     /// Opens an issue or a pull request again.
@@ -188,6 +202,12 @@ impl Keep<Vec<(String, String)>> for &[(&str, &str)] {
     }
 }
 
+impl Keep<Vec<(String, u64, String)>> for &[(&str, u64, &str)] {
+    fn keep(self) -> Vec<(String, u64, String)> {
+        self.iter().map(|(path, line, text)| (path.keep(), *line, text.keep())).collect()
+    }
+}
+
 impl Keep<Vec<String>> for &[&str] {
     fn keep(self) -> Vec<String> {
         self.iter().map(|text| text.keep()).collect()
@@ -204,7 +224,7 @@ macro_rules! keep_as_it_is {
     )*};
 }
 
-keep_as_it_is!(u64, f64, bool, Scope, Permission, Rule);
+keep_as_it_is!(u64, f64, bool, Scope, Permission, ReviewState, Rule);
 
 impl Sim {
     fn run<T: DeserializeOwned>(&self, command: Command) -> Result<T, Error> {
@@ -321,6 +341,27 @@ impl World {
             }
             Command::comment { repo, number, author, body } => {
                 self.comment(&repo, number, &author, &body)?.into()
+            }
+            Command::edit_comment { repo, id, actor, body } => {
+                let actor = self.user(&actor).login;
+                self.edit_comment(&repo, id, &actor, &body)?;
+                Value::Null
+            }
+            Command::delete_comment { repo, id, actor } => {
+                let actor = self.user(&actor).login;
+                self.delete_comment(&repo, id, &actor)?;
+                Value::Null
+            }
+            Command::review { repo, number, author, state, body, comments } => {
+                self.review(&repo, number, &author, state, &body, &comments)?.into()
+            }
+            Command::edit_review { repo, id, body } => {
+                self.edit_review(&repo, id, &body)?;
+                Value::Null
+            }
+            Command::dismiss_review { repo, id, actor } => {
+                self.dismiss_review(&repo, id, &actor)?;
+                Value::Null
             }
             Command::close_issue { repo, number, actor }
             | Command::close_pull { repo, number, actor } => {

@@ -10,6 +10,7 @@ mod model;
 mod pulls;
 mod refs;
 mod repos;
+mod reviews;
 mod statuses;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -29,8 +30,10 @@ use crate::view::RequestView;
 pub(crate) use apps::{Access, App, Grant, Installation, Permissions};
 pub(crate) use checks::{Annotation, CheckEdit, CheckOutput, CheckRun, CheckSuite};
 pub(crate) use issues::{IssueEdit, check_label_look, check_label_name};
-pub(crate) use model::{Comment, Happening, Hook, Issue, Label, Pull, Repo, Token, User};
-pub use model::{Permission, Scope};
+pub(crate) use model::{
+    Comment, Happening, Hook, Issue, Label, Pull, Repo, Review, ReviewComment, Token, User,
+};
+pub use model::{Permission, ReviewState, Scope};
 pub(crate) use pulls::NewPull;
 pub(crate) use statuses::{NewStatus, Status, is_web};
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use booty_bus::{Delivery, Handler, Verdict};
-use booty_events::{IssueNumber, RepoName, v1::Event};
+use booty_events::{IssueNumber, RepoName, fact, v1::Event};
 use booty_github::payload::{Envelope, Label};
 use tracing::Instrument as _;
 
@@ -107,15 +107,13 @@ impl Ended {
         let stopped = Stopped { how: payload.how, by: by.clone(), asked: payload.asked };
         stopped.keep(shared, &payload.repository, issue, pull_request).await?;
         let met = target.meet(shared, &stopped).await?;
-        let noted = heard.note(met.word(), "").await?;
-        let met = Met::named(&noted.step).unwrap_or(met);
         let event = Event {
             reason: met.word().to_owned(),
             detail: payload.how.word().to_owned(),
             attributes: [("by".to_owned(), by), ("issue".to_owned(), issue.to_string())].into(),
             ..Event::default()
         };
-        shared.say(&heard.order, "stop_asked", "stop", event).await?;
+        shared.say(&heard.order, fact::STOP, "stop", event).await?;
         if met == Met::Job {
             target.end(shared, delivery, &stopped).await?;
         }
@@ -193,6 +191,6 @@ fn read(delivery: &Delivery, trigger: &str) -> Result<Payload, String> {
         is_pull_request,
         has_trigger,
         sender: Author::of(envelope.sender.value()),
-        asked: Asked { at: time(at, delivery.published), sequence: delivery.sequence },
+        asked: Asked::new(time(at, delivery.published), delivery.sequence),
     })
 }

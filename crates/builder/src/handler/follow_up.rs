@@ -140,7 +140,7 @@ impl FollowUps {
             _ => return Ok(Err("not_open")),
         }
         let order = Order { asked: Asked::of(&pull.job), ..pull.opener.clone() };
-        if Stopped::of(shared, &order).await?.is_some() {
+        if Stopped::of_work(shared, &order, Some(pull.number)).await?.is_some() {
             return Ok(Err("stopped"));
         }
         if pull.job.follow_ups >= shared.settings.follow_ups {

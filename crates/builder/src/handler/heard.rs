@@ -3,7 +3,7 @@
 
 use booty_bus::Delivery;
 use booty_events::{
-    DeliveryId, IssueNumber, JobId, Lane, RepoName, header, subject,
+    DeliveryId, IssueNumber, JobId, Lane, RepoName, fact, header, subject,
     v1::{Comment, Event, Job, JobState, effect::Write},
 };
 
@@ -75,12 +75,18 @@ impl<'a> Heard<'a> {
         )
     }
 
-    /// Says why nothing comes of it, and gives the word back.
+    /// Says why nothing comes of it, and gives the word back. Most of what people say and do is none of our
+    /// business: that is one event, and no job's state.
     pub(super) async fn ignored(&self, reason: &'static str) -> Result<&'static str, Pause> {
         let event = Event { reason: reason.to_owned(), number: self.pull(), ..Event::default() };
-        self.shared.say(&self.order, "job_ignored", "ignored", event).await?;
-        self.note("ignored", reason).await?;
+        self.shared.say(&self.order, fact::IGNORED, "ignored", event).await?;
         Ok(reason)
+    }
+
+    /// The same for what somebody wanted who may: it stays refused, whoever looks again.
+    pub(super) async fn refused(&self, reason: &'static str) -> Result<&'static str, Pause> {
+        self.note("ignored", reason).await?;
+        self.ignored(reason).await
     }
 
     /// Notes what came of it, unless that is noted already; gives what is noted then.

@@ -9,15 +9,13 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use booty_alert::AutoBuild;
-use booty_bus::{BucketError, Delivery, Handler, Verdict};
+use booty_bus::{Delivery, Handler, Verdict};
 use booty_events::{
     IssueNumber, JobId, RepoName,
     v1::{Event, Job, JobState},
 };
 use booty_github::payload::Envelope;
-use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use sha2::{Digest, Sha256};
 use tracing::Instrument as _;
 
 use super::{Station, heard::delivery_id};
@@ -256,10 +254,10 @@ impl Labeled {
         }
 
         if !is_replay {
-            if self.is_too_old(payload) {
+            if self.shared.is_too_old(payload.updated) {
                 return Ok(Way::No("too_old"));
             }
-            if self.is_duplicate(delivery, &order).await? {
+            if self.shared.is_duplicate(delivery, &order.delivery).await? {
                 return Ok(Way::No("duplicate_body"));
             }
         }
@@ -284,27 +282,6 @@ impl Labeled {
         }
         self.accept(&order).await?;
         Ok(Way::Run(order))
-    }
-
-    fn is_too_old(&self, payload: &Payload) -> bool {
-        // A payload without a time can't be judged, and is not GitHub's.
-        let Some(updated) = payload.updated else { return true };
-        let age = (self.shared.now)() - updated;
-        age.to_std().is_ok_and(|age| age > self.shared.settings.max_event_age)
-    }
-
-    /// Whether another delivery brought the same body first. The id is not signed, the body is.
-    async fn is_duplicate(&self, delivery: &Delivery, order: &Order) -> Result<bool, Pause> {
-        let key = hex::encode(Sha256::digest(&delivery.payload));
-        let ours = Bytes::from(order.delivery.to_string());
-        match self.shared.bodies.create(&key, ours.clone()).await {
-            Ok(_) => Ok(false),
-            Err(BucketError::Conflict) => {
-                let first = self.shared.bodies.get(&key).await?;
-                Ok(first.is_none_or(|entry| entry.value != ours))
-            }
-            Err(BucketError::Other(error)) => Err(error.into()),
-        }
     }
 
     async fn ask_github(
@@ -466,7 +443,9 @@ fn read(body: &[u8]) -> Result<Payload, String> {
 /// The job of a delivery; `None` when nothing says which delivery it was.
 fn order(delivery: &Delivery, payload: &Payload) -> Option<Order> {
     let id = delivery_id(delivery)?;
-    let at = payload.updated.unwrap_or(delivery.published);
+    // Whoever replays it asks for it anew.
+    let at = payload.updated.filter(|_| delivery.replay_of.is_none());
+    let at = at.unwrap_or(delivery.published);
     Some(Order {
         job: JobId::for_issue(payload.issue, &id),
         delivery: id,
@@ -475,7 +454,7 @@ fn order(delivery: &Delivery, payload: &Payload) -> Option<Order> {
         issue: payload.issue,
         attempt: 1,
         replay_of: delivery.replay_of.unwrap_or(0),
-        asked: Asked { at, sequence: delivery.sequence },
+        asked: Asked::new(at, delivery.sequence),
         follow_up: None,
     })
 }

@@ -45,7 +45,7 @@ impl Request<'_> {
     ) -> Result<Option<&'static str>, Pause> {
         let order = if self.is_begun(&pull.job, delivery) {
             let Some(order) = self.order(shared, &pull, &pull.job) else {
-                return Ok(Some(self.heard.ignored("unknown_commit").await?));
+                return Ok(Some(self.heard.refused("unknown_commit").await?));
             };
             if is_over(&pull.job) {
                 if !is_door {
@@ -57,7 +57,7 @@ impl Request<'_> {
         } else {
             match self.begin(shared, delivery, &pull).await? {
                 Ok(order) => order,
-                Err(reason) => return Ok(Some(self.heard.ignored(reason).await?)),
+                Err(reason) => return Ok(Some(self.heard.refused(reason).await?)),
             }
         };
         self.say_started(shared, &order).await?;
@@ -91,7 +91,7 @@ impl Request<'_> {
         }
         let (repository, number) = (&self.heard.order.repository, pull.number);
         let asked = Order { asked: self.heard.order.asked, ..pull.opener.clone() };
-        if Stopped::of(shared, &asked).await?.is_some() {
+        if Stopped::of_work(shared, &asked, Some(number)).await?.is_some() {
             return Ok(Err("stopped"));
         }
         let now = shared.github(&pull.opener).get_pull(repository, number).await?;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use booty_bus::{Delivery, Handler, Verdict};
-use booty_events::{IssueNumber, RepoName, v1::Event};
+use booty_events::{IssueNumber, RepoName, fact, v1::Event};
 use booty_github::payload::Envelope;
 use tracing::Instrument as _;
 
@@ -158,6 +158,16 @@ impl Talk {
         let (author, repository) = (payload.author.as_ref(), &payload.repository);
         let refused =
             Author::refused(author, &self.shared, &github, repository, Least::Write).await?;
+        if delivery.replay_of.is_none() {
+            if self.shared.is_too_old(Some(payload.asked.at)) {
+                return no(heard.ignored("too_old").await?);
+            }
+            if refused.is_none()
+                && self.shared.is_duplicate(delivery, &heard.order.delivery).await?
+            {
+                return no(heard.ignored("duplicate_body").await?);
+            }
+        }
         // What was begun when it still counted must have an end.
         let is_begun = noted.is_some_and(|job| job.step == BEGUN);
         let Some(author) = author.filter(|_| refused.is_none() || is_begun) else {
@@ -179,22 +189,40 @@ impl Talk {
                         let words = is_there.then_some(words);
                         self.fix(delivery, payload, heard, by, words).await?
                     }
-                    _ if !is_there => Some(heard.ignored("withdrawn").await?),
+                    _ if !is_there => Some(heard.refused("withdrawn").await?),
                     Command::Stop => self.stop(delivery, payload, heard, by).await?,
                     Command::Retry => return self.retry(delivery, payload, heard, by).await,
-                    Command::Help => {
-                        heard.answer(SLOT, COMMANDS).await?;
-                        heard.note("help", "").await?;
-                        None
-                    }
-                    Command::Unknown => {
-                        heard.answer(SLOT, COMMANDS).await?;
-                        Some(heard.ignored("unknown_command").await?)
+                    Command::Help | Command::Unknown => {
+                        let is_help = command == Command::Help;
+                        self.help(delivery, payload, heard, is_help).await?
                     }
                 }
             }
         };
         Ok(said.map(str::to_owned))
+    }
+
+    /// Lists the commands, on issues and on pull requests of ours.
+    async fn help(
+        &self,
+        delivery: &Delivery,
+        payload: &Payload,
+        heard: &Heard<'_>,
+        is_help: bool,
+    ) -> Result<Option<&'static str>, Pause> {
+        if payload.is_pull_request {
+            let (repository, number) = (&payload.repository, payload.number.get());
+            let found = request::issue_of(&self.shared, repository, number, delivery).await?;
+            if let Err(reason) = found {
+                return Ok(Some(heard.refused(reason).await?));
+            }
+        }
+        heard.answer(SLOT, COMMANDS).await?;
+        if is_help {
+            heard.note("help", "").await?;
+            return Ok(None);
+        }
+        Ok(Some(heard.refused("unknown_command").await?))
     }
 
     async fn changes(
@@ -209,7 +237,7 @@ impl Talk {
         let (repository, number) = (&order.repository, order.issue.get());
         let pull = match ours::pull(shared, repository, number, delivery.published).await? {
             Ok(pull) => pull,
-            Err(reason) => return Ok(Some(heard.ignored(reason).await?)),
+            Err(reason) => return Ok(Some(heard.refused(reason).await?)),
         };
         let github = shared.github(order);
         let findings = if counts {
@@ -234,7 +262,7 @@ impl Talk {
             let (repository, number) = (&order.repository, order.issue.get());
             match ours::pull(shared, repository, number, delivery.published).await? {
                 Ok(pull) => pull,
-                Err(reason) => return Ok(Some(heard.ignored(reason).await?)),
+                Err(reason) => return Ok(Some(heard.refused(reason).await?)),
             }
         } else {
             match request::of_issue(shared, order, delivery).await? {
@@ -243,7 +271,7 @@ impl Talk {
                     let text = "I do nothing: this issue has no open pull request of mine. \
                                 `/booty retry` begins anew.";
                     heard.answer(SLOT, text).await?;
-                    return Ok(Some(heard.ignored("no_pull_request").await?));
+                    return Ok(Some(heard.refused("no_pull_request").await?));
                 }
             }
         };
@@ -263,7 +291,7 @@ impl Talk {
         let issue = if payload.is_pull_request {
             match request::issue_of(shared, repository, order.issue.get(), delivery).await? {
                 Ok(issue) => issue,
-                Err(reason) => return Ok(Some(heard.ignored(reason).await?)),
+                Err(reason) => return Ok(Some(heard.refused(reason).await?)),
             }
         } else {
             order.issue
@@ -283,7 +311,7 @@ impl Talk {
                 .into(),
             ..Event::default()
         };
-        shared.say(order, "stop_asked", "stop", event).await?;
+        shared.say(order, fact::STOP, "stop", event).await?;
         let text = match met {
             // The job's own end says it there.
             Met::Job if !payload.is_pull_request => None,
@@ -315,7 +343,7 @@ impl Talk {
             let text = "I do nothing: `/booty retry` belongs on the issue. `/booty fix <words>` goes \
                         back to this pull request.";
             heard.answer(SLOT, text).await?;
-            return Ok(Some(heard.ignored("wrong_place").await?.to_owned()));
+            return Ok(Some(heard.refused("wrong_place").await?.to_owned()));
         }
         match self.labeled.retry(delivery, &heard.order, by).await? {
             Way::No(reason) => {
@@ -435,13 +463,16 @@ fn read(delivery: &Delivery) -> Result<Payload, String> {
         let at = comment.created_at.as_deref();
         (issue.number, issue.is_pull_request(), comment.user.as_ref(), at, said)
     };
+    // Whoever replays it asks for it anew; a stop ends no more than it did.
+    let is_anew = delivery.replay_of.is_some() && wish(&said).is_ok_and(|wish| wish.is_work());
+    let at = time(at.filter(|_| !is_anew), delivery.published);
     Ok(Payload {
         repository: repository.ok_or_else(|| missing("repository"))?,
         installation: envelope.installation.value().map_or(0, |installation| installation.id),
         number: IssueNumber::new(number).ok_or_else(|| missing("number"))?,
         is_pull_request,
         author: Author::of(user),
-        asked: Asked { at: time(at, delivery.published), sequence: delivery.sequence },
+        asked: Asked::new(at, delivery.sequence),
         said,
     })
 }

@@ -9,6 +9,7 @@ mod converse;
 mod egress;
 pub(crate) mod journal;
 mod leak;
+mod overlap;
 mod proposal;
 pub(crate) mod workplace;
 
@@ -27,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use self::{
     conclusion::{Decision, Terms, decide},
     journal::End,
+    overlap::Overlaps,
     proposal::Material,
     workplace::{Workplace, mentions},
 };
@@ -461,7 +463,10 @@ async fn attempt(
         Decision::Ended(ending) => ending,
         Decision::TryAgain(pause) => return Err(Stop::Pause(pause)),
         Decision::Propose(standing, changes) => {
+            let github = shared.github(order);
+            let overlaps = Overlaps::find(&github, order, &proposal::paths(&changes)).await;
             let material = Material {
+                overlaps: &overlaps,
                 order,
                 base,
                 commands: &place.commands,

@@ -12,6 +12,7 @@ use booty_policy::{
 use booty_workspace::{Change, ChangeKind, ChangeSet, Mode};
 use chrono::{DateTime, Utc};
 
+use super::overlap::Overlaps;
 use crate::{
     agent::protocol::{Commands, Report},
     budget::{self, grouped},
@@ -31,6 +32,7 @@ const MAX_LISTED: usize = 50;
 pub(crate) struct Material<'a> {
     pub(crate) order: &'a Order,
     pub(crate) base: &'a BaseChosen,
+    pub(crate) overlaps: &'a Overlaps,
     pub(crate) commands: &'a Commands,
     pub(crate) is_configured: bool,
     /// Whether the draft may end by itself.
@@ -186,7 +188,7 @@ fn numbered(follow_up: &FollowUp) -> String {
     format!("{kind} {}", follow_up.number)
 }
 
-fn paths(changes: &ChangeSet) -> Vec<String> {
+pub(crate) fn paths(changes: &ChangeSet) -> Vec<String> {
     let shown = |change: &Change| String::from_utf8_lossy(&change.path).into_owned();
     changes.changes.iter().map(shown).collect()
 }
@@ -239,6 +241,7 @@ fn report_of(material: &Material<'_>, paths: &[String]) -> String {
         let _ =
             write!(body, "Other open pull requests mention this issue: {}\n\n", others.join(", "));
     }
+    body.push_str(&material.overlaps.text());
     let _ = write!(
         body,
         "## Budget\n\n{}\n\n{}",

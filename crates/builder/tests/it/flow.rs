@@ -8,6 +8,8 @@ use booty_events::{
     },
 };
 
+use booty_sim::{Rule, Trouble};
+
 use crate::world::{CALC, REPO, TEST_CALC, WRONG_THEN_RIGHT, World, opens, says};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -385,4 +387,45 @@ async fn a_worker_that_is_stopped_hands_back_and_the_next_one_goes_on() {
     std::fs::write(world.dir.path().join("script.yml"), WRONG_THEN_RIGHT).unwrap();
     let _running = world.start().await;
     assert_eq!(world.events.outcome(&job).await.name, "proposal_made");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_else_changes_the_same_files_is_told() {
+    let world = World::new(WRONG_THEN_RIGHT).await;
+    let sim = &world.sim;
+    let calc = ("calc.py", "def add(a, b):\n    return sum((a, b))\n", "100644");
+    let other = ("other.py", "x = 1\n", "100644");
+    sim.push_files(REPO, "ann", "sum", "Sum", &[calc, other]).unwrap();
+    let same = sim.open_pull(REPO, "ann", "Sum", "", "sum", "main").unwrap();
+    sim.push_files(REPO, "ann", "other", "Other", &[other]).unwrap();
+    let unlike = sim.open_pull(REPO, "ann", "Other", "", "other", "main").unwrap();
+    sim.push_files(REPO, "ann", "old", "Old", &[calc]).unwrap();
+    let closed = sim.open_pull(REPO, "ann", "Old", "", "old", "main").unwrap();
+    sim.close_pull(REPO, closed, "ann").unwrap();
+    let _running = world.start().await;
+    let (_, job) = world.labelled_issue("d-1").await;
+    assert_eq!(world.events.outcome(&job).await.name, "proposal_made");
+    let effects = world.effects().await;
+    let body = &opens(&effects[0]).body;
+    assert!(body.contains(&format!("- also changes `calc.py`: #{same}\n")), "{body}");
+    assert!(
+        !body.contains(&format!("#{unlike}")) && !body.contains(&format!("#{closed}")),
+        "{body}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proposal_is_made_though_nobody_can_say_who_else_changes_its_files() {
+    let world = World::new(WRONG_THEN_RIGHT).await;
+    let calc = ("calc.py", "def add(a, b):\n    return sum((a, b))\n", "100644");
+    world.sim.push_files(REPO, "ann", "sum", "Sum", &[calc]).unwrap();
+    let same = world.sim.open_pull(REPO, "ann", "Sum", "", "sum", "main").unwrap();
+    let path = format!("/repos/{REPO}/pulls/{same}/files");
+    let trouble = Rule::new(Trouble::Fail { status: 403 }).method("GET").path(&path);
+    world.sim.add_fault(trouble).unwrap();
+    let _running = world.start().await;
+    let (_, job) = world.labelled_issue("d-1").await;
+    assert_eq!(world.events.outcome(&job).await.name, "proposal_made");
+    let effects = world.effects().await;
+    assert!(opens(&effects[0]).body.contains("could not be looked up"));
 }

@@ -36,7 +36,10 @@ scenarios:
           - { tool: finish, with: { summary: "It adds." } }
 "#;
 
-async fn opened(script: &str, settings: &[(&str, &str)]) -> (World, Running, Opened, JobId) {
+pub(crate) async fn opened(
+    script: &str,
+    settings: &[(&str, &str)],
+) -> (World, Running, Opened, JobId) {
     let mut world = World::new(script).await;
     for (name, value) in settings {
         world.set(name, value);
@@ -49,13 +52,13 @@ async fn opened(script: &str, settings: &[(&str, &str)]) -> (World, Running, Ope
     (world, running, pull, job)
 }
 
-async fn over(world: &World, job: &JobId, step: &str) -> Job {
+pub(crate) async fn over(world: &World, job: &JobId, step: &str) -> Job {
     let is_over = |job: &Job| matches!(job.state(), JobState::Completed | JobState::Failed);
     world.events.state(world, job, |job| is_over(job) && job.step == step).await
 }
 
 /// The effect that a job has in a slot, once it was asked for.
-async fn asked(world: &World, slot: &str) -> Effect {
+pub(crate) async fn asked(world: &World, slot: &str) -> Effect {
     let look = async {
         loop {
             let effects = world.effects().await;

@@ -18,5 +18,7 @@ mod promotion;
 mod red_team;
 mod replay;
 mod rounds;
+mod stop;
+mod talk;
 mod together;
 mod world;

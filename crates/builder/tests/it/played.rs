@@ -154,8 +154,17 @@ impl World {
 
     /// Waits until the builder has a verdict on everything that was published for a durable.
     pub(crate) async fn settled(&self, durable: &str) {
+        self.settled_in("BOOTY_EVENTS", durable).await;
+    }
+
+    /// The same for what came from GitHub.
+    pub(crate) async fn inbox_settled(&self, durable: &str) {
+        self.settled_in("BOOTY_INBOX", durable).await;
+    }
+
+    async fn settled_in(&self, stream: &str, durable: &str) {
         let look = async {
-            let stream = self.bus.jetstream().get_stream("BOOTY_EVENTS").await.unwrap();
+            let stream = self.bus.jetstream().get_stream(stream).await.unwrap();
             loop {
                 let info = stream.consumer_info(durable).await.unwrap();
                 if (info.num_pending, info.num_ack_pending) == (0, 0) {

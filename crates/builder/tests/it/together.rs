@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     played::Opened,
-    world::{CALC, REPO, World},
+    talk::Said,
+    world::{CALC, MAINTAINER, REPO, World},
 };
 
 const SCRIPT: &str = r#"
@@ -85,5 +86,45 @@ async fn a_red_verdict_becomes_a_second_commit_and_a_green_one_ends_the_draft() 
     let ours: Vec<_> =
         issue.labels.into_iter().filter(|label| label.starts_with("booty:")).collect();
     assert_eq!((ours, issue.comments.len()), (vec!["booty:opened".to_owned()], 1));
+    stop_forge.cancel();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_person_asks_for_is_answered_and_becomes_a_second_commit() {
+    let world = World::new(&SCRIPT.replace("follow-up 1 of 2", "request 1 of 5")).await;
+    let stop_forge = start_forge(&world).await;
+    let _running = world.start().await;
+    let (issue, _) = world.labelled_issue("d-1").await;
+    let number = completed(&world, "the pull request", "opened").await.number;
+
+    // Forge's own account commands nothing, whatever it may do.
+    let on_pull = |by, body| Said { number, is_pull: true, by, body };
+    let own = world.says("c-1", on_pull("booty", "/booty fix the order")).await;
+    let event = world.events.outcome(&own).await;
+    assert_eq!((event.name.as_str(), event.reason.as_str()), ("words_ignored", "own"));
+
+    world.says("c-2", on_pull(MAINTAINER, "/booty fix the order")).await;
+    completed(&world, "the second commit", "put a commit").await;
+    let second = pull(&world, number);
+    let content = world.sim.read_file(REPO, &second.head_sha, "calc.py").unwrap().unwrap();
+    assert_eq!(content, CALC.replace("a - b", "b + a"));
+    let texts: Vec<_> = second.comments.iter().map(|comment| comment.body.as_str()).collect();
+    assert_eq!(texts.len(), 2 + 2, "two commands, one answer, one report: {texts:?}");
+    assert!(texts[2].starts_with(&format!("I go back to #{number}")), "{texts:?}");
+    assert!(texts[3].starts_with("Request 1 of 5: `ann` asked for changes"), "{texts:?}");
+
+    // On the issue, with nothing at work, a stop is answered once and changes no label.
+    let on_issue = Said { number: issue, is_pull: false, by: MAINTAINER, body: "/booty stop" };
+    let told = world.says("c-3", on_issue).await;
+    let answered = world.answer_effect(&told).await;
+    let is_said = |event: &Event| event.name == "applied" && event.effect_id == answered;
+    world.events.wait("the answer", is_said).await;
+    let snapshot = world.sim.snapshot().unwrap();
+    let seen = snapshot.repo(REPO).unwrap().issue(issue).unwrap().clone();
+    let ours: Vec<_> =
+        seen.labels.into_iter().filter(|label| label.starts_with("booty:")).collect();
+    assert_eq!(ours, ["booty:opened"]);
+    let last = &seen.comments.last().unwrap().body;
+    assert!(last.starts_with(&format!("Nothing is at work for #{issue}.")), "{last}");
     stop_forge.cancel();
 }

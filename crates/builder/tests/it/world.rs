@@ -157,6 +157,16 @@ impl World {
         job_id(issue, delivery)
     }
 
+    /// In a later second of GitHub's clock than all before: then it is the later label.
+    pub(crate) async fn label_later(&self, issue: u64, delivery: &str) -> JobId {
+        self.sim.add_label(REPO, issue, LABEL, MAINTAINER).unwrap();
+        let mut body = payload(issue);
+        body["issue"]["updated_at"] =
+            json!((chrono::Utc::now() + Duration::from_secs(2)).to_rfc3339());
+        self.deliver(delivery, &body).await;
+        job_id(issue, delivery)
+    }
+
     pub(crate) async fn deliver(&self, delivery: &str, body: &Value) {
         let bytes = serde_json::to_vec(body).unwrap();
         assert!(self.deliver_bytes(delivery, bytes).await, "delivered twice");
@@ -169,6 +179,44 @@ impl World {
         let subject = subject::inbox_github("issues", Some("labeled"), &id);
         let message = Outgoing { subject, headers, payload: body.into() };
         matches!(self.bus.publish(message).await.unwrap(), Published::New { .. })
+    }
+
+    /// Any other delivery of GitHub's.
+    pub(crate) async fn deliver_as(&self, event: &str, action: &str, delivery: &str, body: &Value) {
+        let id: DeliveryId = delivery.parse().unwrap();
+        let mut headers = Headers::new();
+        headers.insert(header::DELIVERY_ID, delivery);
+        let number = &body["pull_request"]["number"];
+        let number = if number.is_null() { &body["issue"]["number"] } else { number };
+        let is_pull = !(body["pull_request"].is_null() && body["issue"]["pull_request"].is_null());
+        let kind = if is_pull { "pr" } else { "" };
+        headers.insert(header::JOB_ID, format!("{kind}{number}-{delivery}"));
+        let subject = subject::inbox_github(event, Some(action), &id);
+        let payload = serde_json::to_vec(body).unwrap().into();
+        let published = self.bus.publish(Outgoing { subject, headers, payload }).await.unwrap();
+        assert!(matches!(published, Published::New { .. }), "delivered twice");
+    }
+
+    /// An operator replays it from the spool.
+    pub(crate) async fn replay_as(
+        &self,
+        event: &str,
+        action: &str,
+        delivery: &str,
+        body: &Value,
+        spool: u64,
+    ) {
+        let id: DeliveryId = delivery.parse().unwrap();
+        let mut headers = Headers::new();
+        headers.insert(header::DELIVERY_ID, delivery);
+        headers.insert(header::REPLAY_OF, spool.to_string());
+        headers.insert(header::SPOOL_SUBJECT, subject::inbox_github(event, Some(action), &id));
+        let message = Outgoing {
+            subject: subject::replay(Service::Builder, "BOOTY_INBOX-1", spool),
+            headers,
+            payload: serde_json::to_vec(body).unwrap().into(),
+        };
+        self.bus.publish(message).await.unwrap();
     }
 
     /// An operator replays a delivery of the issue's.
@@ -274,7 +322,13 @@ impl Events {
         let task = tokio::spawn(async move {
             while let Some(message) = messages.next().await {
                 let event = Event::decode(message.payload.as_ref()).unwrap();
-                into.lock().unwrap().push((message.subject.to_string(), event));
+                let subject = message.subject.to_string();
+                let mut seen = into.lock().unwrap();
+                // Said again it is the same fact: the stream keeps one.
+                if !seen.iter().any(|(known, _)| *known == subject) {
+                    seen.push((subject, event));
+                }
+                drop(seen);
                 tell.notify_waiters();
             }
         });
@@ -309,7 +363,7 @@ impl Events {
 
     /// The event that says what came of a job: a proposal, an end, or why it did not start.
     pub(crate) async fn outcome(&self, job: &JobId) -> Event {
-        let ends = ["proposal_made", "job_failed", "job_completed", "job_ignored"];
+        let ends = ["proposal_made", "job_failed", "job_completed", "job_ignored", "words_ignored"];
         self.wait(&format!("an outcome of {job}"), |event| {
             event.job_id == job.as_str() && ends.contains(&event.name.as_str())
         })

@@ -147,8 +147,7 @@ pub(super) fn edit_comment(world: &mut World, call: &Call) -> Result<Answer, Ref
 
 pub(super) fn delete_comment(world: &mut World, call: &Call) -> Result<Answer, Refusal> {
     let id = own_comment(world, call)?;
-    world.emit_comment(&call.repo, id, "deleted", &call.viewer, Value::Null);
-    world.repo_mut(&call.repo)?.comments.remove(&id);
+    world.delete_comment(&call.repo, id, &call.viewer)?;
     Ok(Answer::no_content())
 }
 

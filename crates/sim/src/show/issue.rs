@@ -136,7 +136,7 @@ pub(crate) fn timeline_comment(world: &World, repo: &Repo, found: &Comment) -> V
     body
 }
 
-fn reactions(api: &str) -> Value {
+pub(super) fn reactions(api: &str) -> Value {
     json!({
         "url": format!("{api}/reactions"),
         "total_count": 0, "+1": 0, "-1": 0, "laugh": 0, "hooray": 0,

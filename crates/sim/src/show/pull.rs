@@ -17,6 +17,13 @@ pub(crate) fn pull_in_list(
     Value::Object(common(world, repo, found, pull, &|repo| repository(world, repo, viewer)))
 }
 
+/// As events of reviews show it: without the counts.
+pub(crate) fn pull_in_review(world: &World, repo: &Repo, number: u64) -> Option<Value> {
+    let found = repo.issues.get(&number)?;
+    let shown = |repo: &Repo| super::repository_in_event(world, repo);
+    Some(Value::Object(common(world, repo, found, found.pull.as_ref()?, &shown)))
+}
+
 /// With the counts that lists leave out.
 pub(crate) fn pull_full(world: &World, repo: &Repo, found: &Issue, pull: &Pull) -> Value {
     let shown = |repo: &Repo| super::repository_in_event(world, repo);
@@ -33,7 +40,7 @@ pub(crate) fn pull_full(world: &World, repo: &Repo, found: &Issue, pull: &Pull) 
         "mergeable_state": "unknown",
         "merged_by": pull.merged_by.as_ref().map(|login| user(world, login)),
         "comments": repo.comments_of(found.number).count(),
-        "review_comments": 0,
+        "review_comments": repo.review_comments.values().filter(|c| c.pull == found.number).count(),
         "maintainer_can_modify": pull.maintainer_can_modify,
         "commits": commits.map_or(0, |commits| commits.len()),
         "additions": additions,

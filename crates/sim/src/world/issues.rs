@@ -346,6 +346,18 @@ impl World {
         Ok(())
     }
 
+    pub(crate) fn delete_comment(
+        &mut self,
+        repo: &str,
+        id: u64,
+        actor: &str,
+    ) -> Result<(), Refusal> {
+        self.repo(repo)?.comments.get(&id).ok_or_else(Refusal::not_found)?;
+        self.emit_comment(repo, id, "deleted", actor, Value::Null);
+        self.repo_mut(repo)?.comments.remove(&id);
+        Ok(())
+    }
+
     pub(crate) fn delete_issue(&mut self, repo: &str, number: u64) -> Result<(), Refusal> {
         let found = self.repo_mut(repo)?;
         found.issues.remove(&number).ok_or_else(Refusal::not_found)?;

@@ -101,6 +101,8 @@ pub(crate) struct Repo {
     /// Issues and pull requests share their numbers.
     pub(crate) issues: BTreeMap<u64, Issue>,
     pub(crate) comments: BTreeMap<u64, Comment>,
+    pub(crate) reviews: BTreeMap<u64, Review>,
+    pub(crate) review_comments: BTreeMap<u64, ReviewComment>,
     pub(crate) hooks: Vec<Hook>,
     pub(crate) suites: BTreeMap<u64, CheckSuite>,
     pub(crate) checks: BTreeMap<u64, CheckRun>,
@@ -173,6 +175,62 @@ pub(crate) struct Comment {
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) updated_at: DateTime<Utc>,
     pub(crate) visible_from: DateTime<Utc>,
+}
+
+/// A review that was submitted.
+#[derive(Clone, Debug)]
+pub(crate) struct Review {
+    pub(crate) id: u64,
+    pub(crate) pull: u64,
+    pub(crate) author: String,
+    /// Empty for none.
+    pub(crate) body: String,
+    pub(crate) state: ReviewState,
+    pub(crate) commit: gix::ObjectId,
+    pub(crate) submitted_at: DateTime<Utc>,
+}
+
+/// What a review says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReviewState {
+    /// It may be merged.
+    Approved,
+    /// It must not, as it is.
+    ChangesRequested,
+    /// Only words.
+    Commented,
+    /// It was taken back.
+    Dismissed,
+}
+
+impl ReviewState {
+    /// As webhooks name it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Approved => "approved",
+            Self::ChangesRequested => "changes_requested",
+            Self::Commented => "commented",
+            Self::Dismissed => "dismissed",
+        }
+    }
+}
+
+/// A comment of a review on a line.
+#[derive(Clone, Debug)]
+pub(crate) struct ReviewComment {
+    pub(crate) id: u64,
+    pub(crate) review: u64,
+    pub(crate) pull: u64,
+    pub(crate) author: String,
+    pub(crate) path: String,
+    pub(crate) line: u64,
+    pub(crate) body: String,
+    pub(crate) commit: gix::ObjectId,
+    pub(crate) diff_hunk: String,
+    /// Of the line in the diff, from its first hunk's header.
+    pub(crate) position: u64,
+    pub(crate) at: DateTime<Utc>,
 }
 
 /// An entry of an issue's timeline that isn't a comment.

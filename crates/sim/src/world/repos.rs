@@ -75,6 +75,8 @@ impl World {
             labels: Vec::new(),
             issues: BTreeMap::new(),
             comments: BTreeMap::new(),
+            reviews: BTreeMap::new(),
+            review_comments: BTreeMap::new(),
             hooks,
             suites: BTreeMap::new(),
             checks: BTreeMap::new(),

@@ -188,6 +188,17 @@ impl Receiver {
         format!("http://{}/webhook", self.addr)
     }
 
+    /// The bodies of an event, as they came.
+    pub(crate) fn bodies(&self, event: &str) -> Vec<Value> {
+        let is_it = |got: &Got| {
+            got.headers
+                .iter()
+                .any(|(name, value)| name.eq_ignore_ascii_case("x-github-event") && value == event)
+        };
+        let got = self.all().into_iter().filter(is_it);
+        got.map(|got| serde_json::from_slice(&got.body).unwrap()).collect()
+    }
+
     pub(crate) fn all(&self) -> Vec<Got> {
         self.got.lock().unwrap().clone()
     }

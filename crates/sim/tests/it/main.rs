@@ -15,3 +15,4 @@ mod limits;
 mod model;
 mod octocrab;
 mod refusals;
+mod reviews;
