@@ -3,6 +3,8 @@
 //! <https://platform.openai.com/docs/api-reference/chat/create>, and for what arrives
 //! <https://platform.openai.com/docs/api-reference/chat-streaming>.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use super::{
@@ -29,9 +31,11 @@ pub(crate) fn body(by: &str, model: &str, dialect: Dialect, request: &Request) -
     let mut body = json!({
         "model": model,
         "stream": true,
-        "stream_options": { "include_usage": true },
-        "messages": messages(by, request),
+        "messages": messages(by, dialect, request),
     });
+    if !dialect.is_mistral {
+        body["stream_options"] = json!({ "include_usage": true });
+    }
     // Copies of the API know the older name only, and some refuse every field that they don't know.
     if dialect.is_openai {
         body["max_completion_tokens"] = json!(request.max_output_tokens);
@@ -55,7 +59,8 @@ pub(crate) fn body(by: &str, model: &str, dialect: Dialect, request: &Request) -
     body
 }
 
-fn messages(by: &str, request: &Request) -> Vec<Value> {
+fn messages(by: &str, dialect: Dialect, request: &Request) -> Vec<Value> {
+    let id = if dialect.is_mistral { sendable::short_id } else { sendable::id };
     let mut all = Vec::new();
     if !request.system.trim().is_empty() {
         all.push(json!({ "role": "system", "content": request.system }));
@@ -66,11 +71,11 @@ fn messages(by: &str, request: &Request) -> Vec<Value> {
                 let content = if content.trim().is_empty() { NOTHING } else { content };
                 all.push(json!({ "role": "user", "content": content }));
             }
-            Message::Assistant { content } => all.extend(assistant(by, content)),
+            Message::Assistant { content } => all.extend(assistant(by, id, content)),
             Message::ToolResults { results } => all.extend(results.iter().map(|result| {
                 json!({
                     "role": "tool",
-                    "tool_call_id": sendable::id(&result.call_id),
+                    "tool_call_id": id(&result.call_id),
                     "content": sendable::result(&result.content, result.is_error),
                 })
             })),
@@ -79,7 +84,7 @@ fn messages(by: &str, request: &Request) -> Vec<Value> {
     all
 }
 
-fn assistant(by: &str, content: &[Part]) -> Option<Value> {
+fn assistant(by: &str, sent: fn(&str) -> Cow<'_, str>, content: &[Part]) -> Option<Value> {
     let mut texts = Vec::new();
     let mut calls = Vec::new();
     let mut extras = None;
@@ -89,7 +94,7 @@ fn assistant(by: &str, content: &[Part]) -> Option<Value> {
             Part::Text { text } => texts.push(text.as_str()),
             Part::ToolCall { id, name, arguments } => {
                 let mut call = json!({
-                    "id": sendable::id(id),
+                    "id": sent(id),
                     "type": "function",
                     "function": {
                         "name": sendable::tool_name(name),
@@ -136,6 +141,10 @@ pub(crate) fn read(draft: &mut Draft, event: &Value) -> Result<Flow, Stop> {
     match json::text(delta, "/content") {
         "" => {}
         piece => draft.text(TEXT_PLACE, piece)?,
+    }
+    // Mistral's models that think send a list.
+    for piece in json::list(delta, "/content") {
+        draft.text(TEXT_PLACE, json::text(piece, "/text"))?;
     }
     match json::text(delta, "/refusal") {
         "" => {}

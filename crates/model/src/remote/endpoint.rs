@@ -54,6 +54,8 @@ pub(crate) struct Dialect {
     pub(crate) wire: Wire,
     /// OpenAI itself, as against servers that copied its API and refuse what they don't know of it.
     pub(crate) is_openai: bool,
+    /// Mistral: refuses to be asked for counts, which it sends anyway, and ids of others' calls.
+    pub(crate) is_mistral: bool,
 }
 
 impl Provider {
@@ -96,7 +98,7 @@ impl Provider {
     pub(crate) fn dialect(&self, url: &Url) -> Dialect {
         let host = url.host_str().unwrap_or_default();
         let is_openai = host == "api.openai.com" || host.ends_with(".openai.azure.com");
-        Dialect { wire: self.wire, is_openai }
+        Dialect { wire: self.wire, is_openai, is_mistral: host == "api.mistral.ai" }
     }
 }
 

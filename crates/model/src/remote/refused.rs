@@ -74,7 +74,13 @@ impl Refusal {
         after: Option<Duration>,
     ) -> Self {
         let said = match serde_json::from_slice::<Value>(body) {
-            Ok(json) => Self::of_json(&json),
+            Ok(json) => {
+                let mut said = Self::of_json(&json);
+                if said.message.is_empty() && status.is_some() && !json.is_null() {
+                    said.message = json.to_string();
+                }
+                said
+            }
             // A status of its own is told along with the page of whatever stands in between.
             Err(_) if status.is_some() => {
                 let message = String::from_utf8_lossy(body).trim().to_owned();

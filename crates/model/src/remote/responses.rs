@@ -101,12 +101,9 @@ pub(crate) fn read(draft: &mut Draft, event: &Value) -> Result<Flow, Stop> {
         "response.created" | "response.in_progress" => {
             draft.is_by(json::text(event, "/response/model"), json::text(event, "/response/id"));
         }
-        "response.output_item.added" => {
-            if json::text(event, "/item/type") == "function_call" {
-                let (id, name) =
-                    (json::text(event, "/item/call_id"), json::text(event, "/item/name"));
-                draft.call(place, id, name)?;
-            }
+        "response.output_item.added" if json::text(event, "/item/type") == "function_call" => {
+            let (id, name) = (json::text(event, "/item/call_id"), json::text(event, "/item/name"));
+            draft.call(place, id, name)?;
         }
         "response.output_text.delta" => draft.text(place, json::text(event, "/delta"))?,
         "response.refusal.delta" => {

@@ -41,6 +41,14 @@ pub(crate) fn id(id: &str) -> Cow<'_, str> {
     Cow::Owned(format!("call_{}", hash.get(..32).unwrap_or_default()))
 }
 
+/// A call's id as Mistral insists on it: nine letters and digits.
+pub(crate) fn short_id(id: &str) -> Cow<'_, str> {
+    if id.len() == 9 && id.bytes().all(|c| c.is_ascii_alphanumeric()) {
+        return Cow::Borrowed(id);
+    }
+    Cow::Owned(hex::encode(Sha256::digest(id)).chars().take(9).collect())
+}
+
 /// A tool's name. Models invent some that no provider takes back.
 pub(crate) fn tool_name(name: &str) -> String {
     let plain = name.chars().take(TOOL_NAME_CHARS);

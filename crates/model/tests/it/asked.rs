@@ -96,6 +96,21 @@ async fn to_who_speaks_like_openai() {
 }
 
 #[tokio::test]
+async fn to_mistral_that_refuses_what_it_does_not_know() {
+    let (_, body) = sent("openai-chat", Some("http://api.mistral.ai/v1")).await;
+    for unknown in ["stream_options", "max_completion_tokens", "prompt_cache_key"] {
+        assert!(body.get(unknown).is_none(), "{unknown}");
+    }
+    assert_eq!(body["max_tokens"], 4096);
+    let calls = body["messages"][2]["tool_calls"].as_array().unwrap();
+    for (call, result) in [(&calls[0], 3), (&calls[1], 4)] {
+        assert_eq!(call["id"].as_str().unwrap().len(), 9);
+        assert_eq!(body["messages"][result]["tool_call_id"], call["id"]);
+    }
+    assert_ne!(calls[0]["id"], calls[1]["id"]);
+}
+
+#[tokio::test]
 async fn the_key_goes_into_the_header_that_the_provider_reads() {
     for (spec, name, value) in [
         ("anthropic:m", "x-api-key", KEY.to_owned()),

@@ -67,6 +67,14 @@ async fn refused(spec: &str, reply: Reply) -> Error {
     false,
     "engine is currently overloaded"
 )]
+#[case(
+    "openai-chat",
+    422,
+    "openai-chat/422_mistral.json",
+    Class::FailFast,
+    false,
+    "Extra inputs are not permitted"
+)]
 #[case("ollama", 404, "ollama/404.json", Class::FailFast, true, "try pulling it first")]
 #[case("ollama", 500, "ollama/error_as_text.json", RETRYABLE, false, "more system memory")]
 #[tokio::test]
