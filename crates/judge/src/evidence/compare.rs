@@ -10,7 +10,7 @@ use super::{
     cases::{self, Run, Tests, did_run, is_same_file},
 };
 use crate::{
-    case::{Source, TestCase},
+    case::{Outcome, Source, TestCase},
     report::{Finding, Level, Place, Rule},
 };
 
@@ -156,13 +156,16 @@ impl<'a> Weighing<'a> {
 
     /// Which runs of a test are missing on the head.
     fn missing(&self, base: &'a Run<'a>, case: &TestCase) -> Vec<&'a TestCase> {
-        let ran = |run: &[&TestCase]| {
-            run.iter().filter(|case| case.outcome != crate::case::Outcome::Skipped).count()
-        };
+        let ran =
+            |run: &[&TestCase]| run.iter().filter(|case| case.outcome != Outcome::Skipped).count();
         let before: Vec<&TestCase> =
             base.group(case).iter().copied().filter(|case| did_run(case)).collect();
         let after = ran(self.head.group(case));
         if after >= before.len() || self.is_gone(case) {
+            return Vec::new();
+        }
+        // Where only what failed is named, the counts tell.
+        if after == 0 && self.is_held_unnamed(case) {
             return Vec::new();
         }
         let moved = self.moved.find(case).and_then(|was| self.moved_to.get(was));
@@ -194,9 +197,19 @@ impl<'a> Weighing<'a> {
             }
         }
         let missing = before.iter().copied().filter(|case| {
-            self.head.find(case).is_none_or(|found| found.outcome == crate::case::Outcome::Skipped)
+            self.head.find(case).is_none_or(|found| found.outcome == Outcome::Skipped)
         });
         missing.collect()
+    }
+
+    /// Whether the head's run, printed for people, counts what passed and does not name this one among
+    /// what did not.
+    fn is_held_unnamed(&self, case: &TestCase) -> bool {
+        let results = self.head.of.results;
+        results.source == Source::Printed
+            && results.totals.is_some()
+            && self.head.find(case).is_none()
+            && self.head.held(case)
     }
 
     fn has_deleted(&self) -> bool {
@@ -234,7 +247,7 @@ impl<'a> Weighing<'a> {
                     case.id
                 );
                 out.findings.push(placed(Finding::notice(Rule::BaseTestBroken, message), case));
-            } else if head.is_some_and(|head| head.outcome == crate::case::Outcome::Passed) {
+            } else if head.is_some_and(|head| head.outcome == Outcome::Passed) {
                 let message =
                     format!("`{}` passes only with the change's own test configuration", case.id);
                 named.add(out, Finding::failure(Rule::BaseTestBroken, message), case);
@@ -314,13 +327,7 @@ impl<'a> Weighing<'a> {
     /// What fails without the change and holds with it.
     fn witnesses(&self, out: &mut Comparison) {
         let tests: Tests<'_> = Tests::new(self.study.added.iter().chain(&self.study.changed));
-        for case in self
-            .head
-            .of
-            .results
-            .cases
-            .iter()
-            .filter(|case| case.outcome == crate::case::Outcome::Passed)
+        for case in self.head.of.results.cases.iter().filter(|case| case.outcome == Outcome::Passed)
         {
             let was_bad = self.base.as_ref().is_some_and(|base| self.was_bad(base, case));
             let shown = tests.find(case).is_some_and(|test| {
@@ -333,6 +340,7 @@ impl<'a> Weighing<'a> {
                 out.witnesses.push(case.clone());
             }
         }
+        self.unnamed_witnesses(out);
         let fails = |run: &Option<Run<'_>>| {
             run.as_ref().is_some_and(|run| run.of.results.cases.is_empty() && !run.of.succeeded)
         };
@@ -351,6 +359,57 @@ impl<'a> Weighing<'a> {
             out.findings.push(Finding::warning(Rule::NoWitness, message));
         } else if !has_tests {
             out.findings.push(Finding::notice(Rule::NoWitness, "no test proves this change"));
+        }
+    }
+}
+
+impl Weighing<'_> {
+    /// Witnesses that the head's run counts and does not name: what fails without the change is named
+    /// there.
+    fn unnamed_witnesses(&self, out: &mut Comparison) {
+        let touched = || self.study.added.iter().chain(&self.study.changed);
+        let tests: Tests<'_> = Tests::new(touched());
+        let mut found: Vec<TestCase> = Vec::new();
+        let base = self.base.iter().flat_map(|run| run.of.results.bad());
+        let untouched =
+            base.filter(|case| self.changed.find(case).is_none() && !self.is_gone(case));
+        let head_tests = self.head_tests.iter().flat_map(|run| run.of.results.bad());
+        for case in untouched.chain(head_tests.filter(|case| tests.find(case).is_some())) {
+            // A file that can't be read is told of as an error without a place for it.
+            let is_test = case.outcome == Outcome::Failed || case.name != case.id;
+            if is_test && self.is_held_unnamed(case) {
+                found.push(TestCase {
+                    outcome: Outcome::Passed,
+                    message: None,
+                    detail: None,
+                    ..case.clone()
+                });
+            }
+        }
+        for test in touched() {
+            let case = TestCase {
+                id: test.scope.as_ref().map_or_else(
+                    || test.name.clone(),
+                    |scope| format!("{}.{}", scope.replace("::", "."), test.name),
+                ),
+                name: test.name.clone(),
+                file: Some(test.file.clone()),
+                line: Some(test.line),
+                outcome: Outcome::Passed,
+                message: None,
+                detail: None,
+            };
+            let could_not =
+                self.head_tests.as_ref().is_some_and(|run| run.could_not_read(&test.file));
+            let is_named = self.head.of_test(test).next().is_some();
+            if could_not && !is_named && self.is_held_unnamed(&case) {
+                found.push(case);
+            }
+        }
+        for case in found {
+            if out.witnesses.iter().all(|known| known.id != case.id) {
+                out.witnesses.push(case);
+            }
         }
     }
 }

@@ -99,6 +99,11 @@ fn is_test(language: Language, folder: &str, name: &str) -> bool {
     }
 }
 
+/// Whether a file holds tests of this language, by where it is and how it is called.
+pub fn is_test_file(language: Language, path: &str) -> bool {
+    kind(language, path) == FileKind::Test && has_tests(language, path)
+}
+
 /// Whether a runner's parser reads tests of this file.
 pub(crate) fn has_tests(language: Language, path: &str) -> bool {
     let end = path.rsplit_once('.').map_or("", |(_, end)| end);
