@@ -11,11 +11,14 @@ pub(crate) mod frame;
 mod judgement;
 mod link;
 mod model;
+mod on_files;
 pub(crate) mod prompt;
+mod proof;
 pub(crate) mod protocol;
 mod rounds;
 mod runner;
 mod stuck;
+mod tested;
 mod tool;
 mod tree;
 

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use booty_events::{IssueNumber, v1::BaseChosen};
-use booty_policy::{CommandSpec, Config, TreeView, detect_without_setup};
+use booty_policy::{
+    CommandSpec, Config, FileCommand, Runner, TreeView, detect, detect_without_setup, runner_of,
+};
 use booty_workspace::{Checkout, Remote, Want};
 use tokio_util::sync::CancellationToken;
 
@@ -11,7 +13,7 @@ use super::Stop;
 use crate::{
     agent::{
         Tree, TreePath,
-        protocol::{CommandLine, Commands},
+        protocol::{CommandLine, Commands, FileCommandLine, Rules},
     },
     order::Order,
     outcome::Ending,
@@ -29,6 +31,7 @@ pub(crate) struct Workplace {
     pub(crate) run: Checkout,
     pub(crate) config: Config,
     pub(crate) commands: Commands,
+    pub(crate) rules: Rules,
     /// Whether the repository has a `.booty.yml` of its own.
     pub(crate) is_configured: bool,
 }
@@ -101,7 +104,7 @@ pub(crate) async fn prepare(
             );
             Stop::End(Ending::needs_human("bad_config", sentence).quoting(errors.to_string()))
         })?,
-        None => detected(&source)?,
+        None => detected(&view(&source)?),
     };
     let want = Want::Commit { branch: base.branch.clone(), sha: base.sha.clone() };
     let run = check_out(shared, order, &want, "-run", stop).await?;
@@ -109,8 +112,16 @@ pub(crate) async fn prepare(
         setup: config.setup.as_ref().map(line),
         check: config.check.as_ref().map(line),
         test: config.test.as_ref().map(line),
+        format: config.format.as_ref().map(file_line),
+        lint: config.lint.as_ref().map(file_line),
     };
-    Ok(Workplace { source, run, config, commands, is_configured })
+    let rules = rules(&config, &view(&source)?);
+    let rules = match order.follow_up {
+        None => rules,
+        // What it has to be compared with is the base of its pull request, which is not here.
+        Some(_) => Rules { asks_for_tests: false, ..rules },
+    };
+    Ok(Workplace { source, run, config, commands, rules, is_configured })
 }
 
 impl Workplace {
@@ -124,16 +135,31 @@ impl Workplace {
     }
 }
 
-fn detected(source: &Checkout) -> Result<Config, Stop> {
+fn view(source: &Checkout) -> Result<View<'_>, Stop> {
     let tree = Tree::open(source.work_tree())
         .map_err(|error| Stop::away(format!("the checkout can't be read: {error}")))?;
-    let view = View { tree, source };
+    Ok(View { tree, source })
+}
+
+/// As the verifier finds them.
+fn rules(config: &Config, view: &View<'_>) -> Rules {
+    let language = config.language.or_else(|| detect(view).map(|found| found.language));
+    let test = config.test.as_ref();
+    Rules {
+        language,
+        runner: test.map_or(Runner::Other, |test| runner_of(language, test, view)),
+        asks_for_tests: config.builder.generate_tests,
+        protect: config.protect.patterns.clone(),
+    }
+}
+
+fn detected(view: &View<'_>) -> Config {
     // The sandbox of a job has no network, so that what a setup would install must be there.
-    let found = detect_without_setup(&view);
+    let found = detect_without_setup(view);
     if let Some(found) = &found {
         tracing::info!(event = "commands_detected", what = found.what);
     }
-    Ok(match found {
+    match found {
         Some(found) => Config {
             language: Some(found.language),
             check: found.check,
@@ -141,7 +167,7 @@ fn detected(source: &Checkout) -> Result<Config, Stop> {
             ..Config::default()
         },
         None => Config::default(),
-    })
+    }
 }
 
 struct View<'a> {
@@ -168,6 +194,10 @@ fn line(spec: &CommandSpec) -> CommandLine {
         directory: spec.directory.clone(),
         env: spec.env.clone().into_iter().collect::<BTreeMap<_, _>>(),
     }
+}
+
+fn file_line(spec: &FileCommand) -> FileCommandLine {
+    FileCommandLine { line: line(&spec.command), files: spec.files.clone() }
 }
 
 /// Whether a text refers to an issue: `#7`, and not `#77`.
