@@ -234,12 +234,14 @@ impl Runner {
         self.choice.bwrap.is_some()
     }
 
-    /// A folder beside the tree that the sandbox's user may write to. It goes with the job's folder.
+    /// A folder that the sandbox's user may write to: beside the tree, where it goes with the job's
+    /// folder however this process ends, or where nothing can be made there, in the usual place.
     async fn scratch(&self, prefix: &str) -> Result<TempDir, Halt> {
         let beside = self.tree.parent().unwrap_or(&self.tree);
-        let folder = tempfile::Builder::new().prefix(prefix).tempdir_in(beside);
-        let folder = folder.map_err(|error| {
-            let why = format!("no folder can be made in {}: {error}", beside.display());
+        let mut named = tempfile::Builder::new();
+        named.prefix(prefix);
+        let folder = named.tempdir_in(beside).or_else(|_| named.tempdir()).map_err(|error| {
+            let why = format!("no folder for a run's report can be made: {error}");
             Halt::End(AgentEnd::TryAgain { why })
         })?;
         self.own(folder.path()).await?;

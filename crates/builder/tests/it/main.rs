@@ -11,5 +11,6 @@ mod follow_up;
 mod hostile;
 mod played;
 mod promotion;
+mod proof;
 mod together;
 mod world;

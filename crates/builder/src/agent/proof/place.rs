@@ -29,6 +29,14 @@ pub(super) fn place(language: Language, head: &dyn TreeView, source: &str) -> St
         return format!("Its tests are in {known}.");
     }
     let like = nearest(source, tests.iter());
+    // The root of a crate gives its tests no name.
+    if let Some(like) =
+        like.filter(|_| language == Language::Rust && matches!(stem, "lib" | "main"))
+    {
+        return format!(
+            "Such a test belongs in a file like {like}, or in {source} itself, below `#[cfg(test)]`."
+        );
+    }
     let path = called(language, source, like.map(String::as_str));
     match like {
         Some(like) => format!("Such a test belongs in {path}; {like} shows how they are written."),
