@@ -120,7 +120,7 @@ impl<'a> Weighing<'a> {
             }
             return;
         }
-        if !head_results.is_whole && base_results.is_whole {
+        if !head_results.is_whole && base_results.is_whole && !self.names_only_failures(base) {
             out.findings.push(failure("the report of the head's tests is not whole".to_owned()));
         }
         let mut seen: HashSet<&str> = HashSet::new();
@@ -165,7 +165,7 @@ impl<'a> Weighing<'a> {
             return Vec::new();
         }
         // Where only what failed is named, the counts tell.
-        if after == 0 && self.is_held_unnamed(case) {
+        if after == 0 && self.is_held_unnamed(base, case) {
             return Vec::new();
         }
         let moved = self.moved.find(case).and_then(|was| self.moved_to.get(was));
@@ -202,14 +202,21 @@ impl<'a> Weighing<'a> {
         missing.collect()
     }
 
-    /// Whether the head's run, printed for people, counts what passed and does not name this one among
-    /// what did not.
-    fn is_held_unnamed(&self, case: &TestCase) -> bool {
+    /// Whether the head's run and another one of the same command are printed for people, count what
+    /// passed, and name none of it.
+    fn names_only_failures(&self, other: &Run<'_>) -> bool {
         let results = self.head.of.results;
+        let names_passed =
+            |run: &Run<'_>| run.of.results.cases.iter().any(|case| case.outcome == Outcome::Passed);
         results.source == Source::Printed
             && results.totals.is_some()
-            && self.head.find(case).is_none()
-            && self.head.held(case)
+            && !names_passed(&self.head)
+            && !names_passed(other)
+    }
+
+    /// Whether such a run does not name this one among what failed.
+    fn is_held_unnamed(&self, other: &Run<'_>, case: &TestCase) -> bool {
+        self.names_only_failures(other) && self.head.find(case).is_none() && self.head.held(case)
     }
 
     fn has_deleted(&self) -> bool {
@@ -369,48 +376,52 @@ impl Weighing<'_> {
     fn unnamed_witnesses(&self, out: &mut Comparison) {
         let touched = || self.study.added.iter().chain(&self.study.changed);
         let tests: Tests<'_> = Tests::new(touched());
-        let mut found: Vec<TestCase> = Vec::new();
-        let base = self.base.iter().flat_map(|run| run.of.results.bad());
-        let untouched =
-            base.filter(|case| self.changed.find(case).is_none() && !self.is_gone(case));
-        let head_tests = self.head_tests.iter().flat_map(|run| run.of.results.bad());
-        for case in untouched.chain(head_tests.filter(|case| tests.find(case).is_some())) {
-            // A file that can't be read is told of as an error without a place for it.
-            let is_test = case.outcome == Outcome::Failed || case.name != case.id;
-            if is_test && self.is_held_unnamed(case) {
-                found.push(TestCase {
-                    outcome: Outcome::Passed,
-                    message: None,
-                    detail: None,
-                    ..case.clone()
-                });
-            }
+        let is_untouched =
+            |case: &TestCase| self.changed.find(case).is_none() && !self.is_gone(case);
+        let is_touched = |case: &TestCase| tests.find(case).is_some();
+        let mut found = Vec::new();
+        if let Some(base) = &self.base {
+            found.extend(self.failing_there(base, is_untouched));
         }
-        for test in touched() {
-            let case = TestCase {
-                id: test.scope.as_ref().map_or_else(
-                    || test.name.clone(),
-                    |scope| format!("{}.{}", scope.replace("::", "."), test.name),
-                ),
-                name: test.name.clone(),
-                file: Some(test.file.clone()),
-                line: Some(test.line),
-                outcome: Outcome::Passed,
-                message: None,
-                detail: None,
-            };
-            let could_not =
-                self.head_tests.as_ref().is_some_and(|run| run.could_not_read(&test.file));
-            let is_named = self.head.of_test(test).next().is_some();
-            if could_not && !is_named && self.is_held_unnamed(&case) {
-                found.push(case);
-            }
+        if let Some(run) = &self.head_tests {
+            found.extend(self.failing_there(run, is_touched));
+            let unread = touched().filter(|test| run.could_not_read(&test.file));
+            let unread = unread.filter(|test| self.head.of_test(test).next().is_none());
+            found.extend(unread.map(passed).filter(|case| self.is_held_unnamed(run, case)));
         }
         for case in found {
             if out.witnesses.iter().all(|known| known.id != case.id) {
                 out.witnesses.push(case);
             }
         }
+    }
+
+    fn failing_there(&self, run: &Run<'_>, is_meant: impl Fn(&TestCase) -> bool) -> Vec<TestCase> {
+        // A file that can't be read is told of as an error whose whole name is the module's.
+        let is_test = |case: &TestCase| case.outcome == Outcome::Failed || case.name != case.id;
+        let bad = run.of.results.bad();
+        bad.filter(|case| is_test(case) && is_meant(case) && self.is_held_unnamed(run, case))
+            .map(|case| TestCase {
+                outcome: Outcome::Passed,
+                message: None,
+                detail: None,
+                ..case.clone()
+            })
+            .collect()
+    }
+}
+
+/// A test of the source as one that passed.
+fn passed(test: &TestRef) -> TestCase {
+    let scope = test.scope.as_ref().map(|scope| format!("{}.", scope.replace("::", ".")));
+    TestCase {
+        id: format!("{}{}", scope.unwrap_or_default(), test.name),
+        name: test.name.clone(),
+        file: Some(test.file.clone()),
+        line: Some(test.line),
+        outcome: Outcome::Passed,
+        message: None,
+        detail: None,
     }
 }
 

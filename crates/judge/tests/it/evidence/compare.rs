@@ -385,6 +385,20 @@ fn what_is_named_only_where_it_fails_is_a_witness() {
         Vec::<&str>::new()
     );
 
+    // A runner that names what passes, too, is taken at its word: what it does not name did not run.
+    let named =
+        World { base: Some(counted(&format!("{ADD_FAILS} {ZERO}"), 1)), ..World::default() };
+    let silent = compared(&study(&fixed()), &counted("", 2), &named);
+    assert_eq!(ids(&silent.witnesses), Vec::<&str>::new());
+    assert!(has(&silent, Level::Failure, Rule::TestsDidNotRun, "test_zero"), "{:#?}", all(&silent));
+
+    // A base all of whose tests are named because all fail is whole, where the head names none.
+    let mut whole = counted(ADD_FAILS, 0);
+    whole.results.is_whole = true;
+    let world = World { base: Some(whole), ..World::default() };
+    let found = compared(&study(&fixed()), &counted("", 2), &world);
+    assert_eq!((ids(&found.witnesses).len(), found.findings), (1, vec![]));
+
     // A new file of tests that the base can't even import.
     let new = "== tests/test_sub.py\nfrom calc import sub\n\ndef test_sub():\n    assert sub(1, 1) == 0\n";
     let head = fixed() + "== calc.py\ndef sub(a, b):\n    return a - b\n" + new;
