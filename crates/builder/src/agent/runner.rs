@@ -57,8 +57,13 @@ pub(crate) struct Runner {
 pub(crate) enum Trees<'a> {
     /// The change.
     Change,
-    /// What was there before the change, with these files instead. `None`: not there.
-    Base(&'a BTreeMap<TreePath, Option<String>>),
+    /// What was there before the change.
+    Base {
+        /// With these files instead. `None`: not there.
+        over: &'a BTreeMap<TreePath, Option<String>>,
+        /// How long a run there may take, if the command's own limit is not shorter.
+        wall: Duration,
+    },
 }
 
 impl Runner {
@@ -132,14 +137,14 @@ impl Runner {
         let Some(line) = self.commands.test.clone() else { return Ok(None) };
         let name = match trees {
             Trees::Change => CommandName::Test,
-            Trees::Base(_) => CommandName::Witness,
+            Trees::Base { .. } => CommandName::Witness,
         };
         if let Some(Past { result, tests, .. }) = past(link, name)? {
             return Ok(Some(Tested { result, results: tests.unwrap_or_default() }));
         }
         self.make_ready(link.has_replayed(), bench, name).await?;
         let mut tested = self.test_now(bench, &line, &trees).await?;
-        if let Trees::Base(_) = trees {
+        if let Trees::Base { .. } = trees {
             self.bring_over(bench)?;
         }
         tested.results = tested::kept(tested.results);
@@ -273,8 +278,10 @@ impl Runner {
         let mut line = line.clone();
         match trees {
             Trees::Change => self.bring_over(bench)?,
-            Trees::Base(over) => {
+            Trees::Base { over, wall } => {
                 self.bring_back(bench, over)?;
+                let own = line.timeout_s.map_or(Limits::WALL, Duration::from_secs);
+                line.timeout_s = Some(own.min(*wall).as_secs().max(1));
                 let (name, value) = WITNESS_ENV;
                 line.env.insert(name.to_owned(), value.to_owned());
             }

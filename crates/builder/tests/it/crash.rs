@@ -48,9 +48,12 @@ async fn killed_at(deaths: &[usize]) {
     let expected = [
         "BaseChosen",
         "ModelAnswered",
+        "ToolsRan",
         "ModelAnswered",
+        "ToolsRan",
         "CommandRan",
         "ModelAnswered",
+        "ToolsRan",
         "CommandRan",
         "CommandRan",
         "Proposed",
@@ -78,6 +81,11 @@ async fn killed_after_each_of_the_first_entries_it_ends_as_if_it_never_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn killed_after_each_of_the_middle_entries_it_ends_as_if_it_never_was() {
+    killed_at(&[3, 4, 5, 6]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn killed_after_each_of_the_last_entries_it_ends_as_if_it_never_was() {
-    killed_at(&[4, 5, 6, 7]).await;
+    killed_at(&[7, 8, 9, 10]).await;
 }

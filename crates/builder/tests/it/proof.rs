@@ -288,6 +288,40 @@ async fn a_test_that_failed_before_is_witness_enough() {
     assert_eq!(runs(&world), ["test: exit code 0", "witness: exit code 1"]);
 }
 
+#[rstest]
+#[case::named("python3 -B -m unittest -v", "test_down.DownTest.test_down")]
+#[case::unnamed("python3 -B -m unittest", "without this change it does not end")]
+#[tokio::test(flavor = "multi_thread")]
+async fn code_that_never_ends_fails_its_test_too(#[case] command: &str, #[case] witness: &str) {
+    let config = format!("version: 1\ntest: {{ command: {command}, timeout: 3s }}\n");
+    let down = "def down(n):\n    while n > 0:\n        n += 1\n    return n\n";
+    let test = "import unittest\n\nfrom down import down\n\n\nclass DownTest(unittest.TestCase):\n    def test_down(self):\n        self.assertEqual(down(2), 0)\n";
+    let turns = [done(&[edit(("down.py", "n += 1", "n -= 1"))])];
+    let world = world_with(&config, &[("down.py", down), ("test_down.py", test)], &turns).await;
+    let open = proposal(&world).await;
+    let (_, proven) = open.body.split_once("Fails on the base, passes here:").unwrap();
+    assert!(proven.contains(witness) && open.promote, "{}", open.body);
+    assert_eq!(runs(&world), ["test: exit code 0", "witness: killed: its time was over"]);
+}
+
+#[rstest]
+#[case::passes("product", false)]
+#[case::fails("difference", true)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_names_no_test_counts_by_its_exit_code(
+    #[case] word: &str,
+    #[case] is_proven: bool,
+) {
+    let config = format!("version: 1\nlanguage: python\ntest: '! grep -q {word} sums.py'\n");
+    let base = "def difference(a):\n    return a\n";
+    let turns = [done(&[edit(("sums.py", "difference", "total"))]), done(&[])];
+    let world = world_with(&config, &[("sums.py", base)], &turns).await;
+    let open = proposal(&world).await;
+    assert_eq!(open.promote, is_proven, "{}", open.body);
+    assert_eq!(open.body.contains("it names no test"), is_proven, "{}", open.body);
+    assert_eq!(open.body.contains("all that there are pass without it"), !is_proven);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_stays_unproven_is_a_draft_that_says_so() {
     let idle = TEST_DOUBLE.replace("double(5), 10", "double(2), 4");

@@ -7,7 +7,10 @@ mod coverage;
 mod place;
 mod views;
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use booty_judge::{
     case::Source,
@@ -35,6 +38,11 @@ use views::{View, Views};
 const MAX_WITNESSES: usize = 10;
 /// Tests that are named as proving nothing.
 const MAX_IDLE: usize = 5;
+
+/// A run on the code as it was may take so many times as long as the one on the change, and so much more:
+/// what is repaired may have been that it never ends.
+const WITNESS_TIMES: u32 = 3;
+const WITNESS_MORE: Duration = Duration::from_secs(30);
 
 /// What is known of runs on the code as it was.
 #[derive(Default)]
@@ -125,7 +133,7 @@ pub(crate) async fn prove<W: AsyncWrite + Unpin>(
                    run without it";
         Proof { witnesses: Vec::new(), unproven: vec![why.to_owned()] }
     } else {
-        let Some(base) = witness(link, runner, bench, study, (round, runs)).await? else {
+        let Some(base) = witness(link, runner, bench, (study, head), (round, runs)).await? else {
             return Ok(passed(Proof::default()));
         };
         let comparison = compare(study, head, &base);
@@ -157,7 +165,7 @@ async fn witness<W: AsyncWrite + Unpin>(
     link: &mut Link<W>,
     runner: &mut Runner,
     bench: &Bench,
-    study: &Study,
+    (study, head): (&Study, &Tested),
     (round, runs): (u32, &mut Vec<Run>),
 ) -> Result<Option<Tested>, Halt> {
     let mut over: BTreeMap<TreePath, Option<String>> = BTreeMap::new();
@@ -169,7 +177,9 @@ async fn witness<W: AsyncWrite + Unpin>(
     if let Some(known) = runner.prover.witnessed.get(&key) {
         return Ok(Some(known.clone()));
     }
-    let Some(tested) = runner.test(link, bench, Trees::Base(&over)).await? else { return Ok(None) };
+    let wall = head.result.duration.saturating_mul(WITNESS_TIMES).saturating_add(WITNESS_MORE);
+    let trees = Trees::Base { over: &over, wall };
+    let Some(tested) = runner.test(link, bench, trees).await? else { return Ok(None) };
     runs.push(Run::of(round, CommandName::Witness, &tested.result));
     runner.prover.witnessed.insert(key, tested.clone());
     Ok(Some(tested))
@@ -216,9 +226,17 @@ impl Witnesses {
         let is_nameless = |tested: &Tested| {
             tested.results.source == Source::ExitCode || tested.results.cases.is_empty()
         };
-        let failed = matches!(base.result.end, End::Exited(code) if code != 0);
-        if names.is_empty() && is_nameless(head) && is_nameless(base) && failed {
-            names.push("the test command as a whole; it names no test".to_owned());
+        let by_end = match base.result.end {
+            End::TimedOut => {
+                Some("the test command as a whole: without this change it does not end")
+            }
+            End::Exited(code) if code != 0 && is_nameless(head) && is_nameless(base) => {
+                Some("the test command as a whole; it names no test")
+            }
+            _ => None,
+        };
+        if names.is_empty() {
+            names.extend(by_end.map(str::to_owned));
         }
         let tests = comparison
             .witnesses
