@@ -183,6 +183,7 @@ pub async fn replay(
         // Nothing is run, so nothing is looked for there.
         run_tree: PathBuf::new(),
         commands: workplace::commands(&source, &config).map_err(stop)?,
+        rules: workplace::rules(&source, &config, base.follow_up > 0).map_err(stop)?,
         sandbox: SandboxChoice { bwrap: None, read_only: Vec::new(), run_as: None },
         limits: Limits { rounds, ..Limits::default() },
         model: ModelChoice { spec: String::new(), api_key: None, base_url: None, socket: None },

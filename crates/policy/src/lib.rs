@@ -14,7 +14,8 @@ pub use change::{
 };
 pub use config::{
     BuilderBudget, BuilderConfig, CommandSpec, Config, ConfigError, ConfigErrors, Evidence,
-    Language, Network, Protect, ProtectPolicy, RegistryName, VerifierConfig,
+    FileCommand, FilePatterns, Language, Network, Protect, ProtectPolicy, RegistryName,
+    VerifierConfig,
 };
 pub use detect::{
     Detected, Runner, TreeView, detect, detect_without_setup, manifests_and_locks, runner_of,

@@ -81,6 +81,22 @@ impl Bench {
         self.touched.iter()
     }
 
+    /// What is different from what it was at first: path, before, now.
+    pub(crate) fn changed(&self) -> impl Iterator<Item = (&TreePath, &Content, Content)> {
+        let all = self.touched.iter().map(|(path, before)| (path, before, self.content(path)));
+        all.filter(|(_, before, now)| *before != now)
+    }
+
+    /// Another handle on the tree.
+    pub(crate) fn reopened(&self) -> std::io::Result<Tree> {
+        self.tree.try_clone()
+    }
+
+    /// Writes what a formatter made of a file.
+    pub(crate) fn rewrite(&mut self, path: &TreePath, content: &str) -> Result<(), Refused> {
+        self.put(path, content.as_bytes())
+    }
+
     /// Whether anything is different from what it was at first.
     pub(crate) fn is_changed(&self) -> bool {
         self.touched.iter().any(|(path, before)| self.content(path) != *before)

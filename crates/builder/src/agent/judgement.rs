@@ -7,8 +7,9 @@ use super::{
     bench::Bench,
     conversation::Halt,
     link::Link,
+    proof,
     protocol::{CommandName, FailureKind, Run},
-    runner::Runner,
+    runner::{Runner, Trees},
 };
 
 /// The judgement on one state of the tree.
@@ -46,13 +47,17 @@ impl Judged {
         match self {
             Self::Passed(_) => true,
             Self::Failed(failure) => match failure.kind {
-                FailureKind::Check | FailureKind::Test => true,
+                FailureKind::Weakened => false,
+                FailureKind::Format
+                | FailureKind::Check
+                | FailureKind::Lint
+                | FailureKind::Test => true,
             },
         }
     }
 }
 
-/// Check, then the tests. Each run is added to `runs`.
+/// Format, check, lint, tests, and what they prove. Each run is added to `runs`.
 pub(crate) async fn judge<W: AsyncWrite + Unpin>(
     link: &mut Link<W>,
     runner: &mut Runner,
@@ -60,20 +65,48 @@ pub(crate) async fn judge<W: AsyncWrite + Unpin>(
     round: u32,
     runs: &mut Vec<Run>,
 ) -> Result<Judged, Halt> {
-    let commands =
-        [(FailureKind::Check, CommandName::Check), (FailureKind::Test, CommandName::Test)];
-    for (kind, name) in commands {
-        let Some(result) = runner.run(link, bench, name).await? else { continue };
-        let duration_ms = u64::try_from(result.duration.as_millis()).unwrap_or(u64::MAX);
-        runs.push(Run { round, name, end: result.end, duration_ms });
+    use CommandName as Name;
+    if let Some(result) = runner.run_on_files(link, bench, Name::Format).await? {
+        runs.push(Run::of(round, Name::Format, &result));
         if !result.succeeded() {
-            return Ok(Judged::Failed(Failure {
-                kind,
-                result: Some(result),
-                failing: None,
-                first: Vec::new(),
-            }));
+            return Ok(failed(FailureKind::Format, result));
         }
     }
-    Ok(Judged::Passed(Proof::default()))
+    // Reading costs nothing, and a change that bends the tests is not worth a run of them.
+    let read = proof::read(runner, bench).await?;
+    if let Some(failure) = read.as_ref().and_then(proof::weakened) {
+        return Ok(Judged::Failed(failure));
+    }
+    if let Some(result) = runner.run(link, bench, Name::Check).await? {
+        runs.push(Run::of(round, Name::Check, &result));
+        if !result.succeeded() {
+            return Ok(failed(FailureKind::Check, result));
+        }
+    }
+    if let Some(result) = runner.run_on_files(link, bench, Name::Lint).await? {
+        runs.push(Run::of(round, Name::Lint, &result));
+        if !result.succeeded() {
+            return Ok(failed(FailureKind::Lint, result));
+        }
+    }
+    let Some(tested) = runner.test(link, bench, Trees::Change).await? else {
+        return Ok(Judged::Passed(Proof::default()));
+    };
+    runs.push(Run::of(round, Name::Test, &tested.result));
+    if !tested.result.succeeded() {
+        return Ok(Judged::Failed(Failure {
+            kind: FailureKind::Test,
+            failing: tested.failing(),
+            first: tested.first(),
+            result: Some(tested.result),
+        }));
+    }
+    match &read {
+        Some(read) => proof::prove(link, runner, bench, read, &tested, (round, runs)).await,
+        None => Ok(Judged::Passed(Proof::default())),
+    }
+}
+
+fn failed(kind: FailureKind, result: RunResult) -> Judged {
+    Judged::Failed(Failure { kind, result: Some(result), failing: None, first: Vec::new() })
 }

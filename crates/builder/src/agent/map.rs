@@ -3,7 +3,7 @@
 
 use std::{cmp::Reverse, collections::BTreeSet, sync::LazyLock};
 
-use booty_judge::evidence::is_test_path;
+use booty_judge::evidence::is_test_file;
 use booty_policy::{config::Language, detect::SKIPPED};
 use regex::Regex;
 
@@ -82,7 +82,7 @@ fn files(tree: &Tree) -> Vec<File> {
         .map(|path| {
             let name = path.to_string();
             let language = language(&name);
-            let is_test = language.is_some_and(|language| is_test_path(language, &name));
+            let is_test = language.is_some_and(|language| is_test_file(language, &name));
             let text = language
                 .filter(|_| left > 0)
                 .and_then(|_| tree.read(&path, MAX_FILE_BYTES).ok())

@@ -12,11 +12,14 @@ mod judgement;
 pub(crate) mod link;
 mod map;
 mod model;
+mod on_files;
 pub(crate) mod prompt;
+mod proof;
 pub(crate) mod protocol;
 mod rounds;
 mod runner;
 mod stuck;
+mod tested;
 mod tool;
 mod tree;
 

@@ -340,6 +340,7 @@ mod tests {
             source_tree: "/".into(),
             run_tree: "/".into(),
             commands: Commands::default(),
+            rules: super::super::protocol::Rules::default(),
             sandbox: SandboxChoice { bwrap: None, read_only: vec![], run_as: None },
             limits: Limits::default(),
             model: choice("anthropic:one"),

@@ -7,8 +7,9 @@
 
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
+use booty_judge::case::Results;
 use booty_model::{Answer, Usage};
-use booty_policy::Untrusted;
+use booty_policy::{Language, Runner, Untrusted};
 use booty_sandbox::{End, RunResult};
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +59,7 @@ pub(crate) struct Start {
     /// copied, so that nothing a command writes can become part of the proposal.
     pub(crate) run_tree: PathBuf,
     pub(crate) commands: Commands,
+    pub(crate) rules: Rules,
     pub(crate) sandbox: SandboxChoice,
     pub(crate) limits: Limits,
     pub(crate) model: ModelChoice,
@@ -128,19 +130,45 @@ pub(crate) struct Commands {
     /// Runs the tests whose names hold what the variable [`ONE_TEST`] says.
     #[serde(default)]
     pub(crate) one_test: Option<CommandLine>,
+    #[serde(default)]
+    pub(crate) format: Option<FileCommandLine>,
+    #[serde(default)]
+    pub(crate) lint: Option<FileCommandLine>,
 }
 
 /// The environment variable that names one test.
 pub(crate) const ONE_TEST: &str = "BOOTY_ONE_TEST";
 
 impl Commands {
+    /// A command that needs nothing to be run but its name.
     pub(crate) fn named(&self, name: CommandName) -> Option<&CommandLine> {
         match name {
             CommandName::Setup => self.setup.as_ref(),
             CommandName::Check => self.check.as_ref(),
             CommandName::Test => self.test.as_ref(),
             CommandName::OneTest => self.one_test.as_ref(),
+            CommandName::Format | CommandName::Lint | CommandName::Witness => None,
         }
+    }
+}
+
+/// What a change is judged by, besides the commands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Rules {
+    /// Whose tests are read; `None`: not known, and nothing is read.
+    pub(crate) language: Option<Language>,
+    /// What runs the tests in the end.
+    pub(crate) runner: Runner,
+    /// Whether a change needs a witness, and tests for each changed source file.
+    pub(crate) asks_for_tests: bool,
+    /// The repository's own protected paths.
+    pub(crate) protect: Vec<String>,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        let (language, runner) = (None, Runner::Other);
+        Self { language, runner, asks_for_tests: true, protect: Vec::new() }
     }
 }
 
@@ -149,19 +177,26 @@ impl Commands {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum CommandName {
     Setup,
+    Format,
     Check,
+    Lint,
     Test,
     /// Of the tests, those that the model names.
     OneTest,
+    /// The test command on the code as it was, with the tests of the change: it is to fail.
+    Witness,
 }
 
 impl CommandName {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Setup => "setup",
+            Self::Format => "format",
             Self::Check => "check",
+            Self::Lint => "lint",
             Self::Test => "test",
             Self::OneTest => "one_test",
+            Self::Witness => "witness",
         }
     }
 }
@@ -179,6 +214,14 @@ pub(crate) struct CommandLine {
     pub(crate) timeout_s: Option<u64>,
     pub(crate) directory: String,
     pub(crate) env: BTreeMap<String, String>,
+}
+
+/// One command for changed files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FileCommandLine {
+    pub(crate) line: CommandLine,
+    /// Which of them; all when empty.
+    pub(crate) files: Vec<String>,
 }
 
 /// The operator's `BOOTY_SANDBOX` and `BOOTY_SANDBOX_RO`.
@@ -264,6 +307,12 @@ pub(crate) enum Step {
     CommandRan {
         name: CommandName,
         result: RunResult,
+        /// Of a run of the tests by the runner: what they reported, as far as it is kept.
+        #[serde(default)]
+        tests: Option<Results>,
+        /// Of `format`: the files that it rewrote, with what they hold now.
+        #[serde(default)]
+        written: BTreeMap<String, String>,
     },
     /// The tool calls of an answer were carried out.
     ToolsRan {
@@ -334,14 +383,21 @@ pub(crate) enum Verdict {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum FailureKind {
+    /// Tests were deleted, skipped or weakened, or how they run was bent. Never proposed.
+    Weakened,
+    Format,
     Check,
+    Lint,
     Test,
 }
 
 impl fmt::Display for FailureKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Weakened => "test guard",
+            Self::Format => "format",
             Self::Check => "check",
+            Self::Lint => "lint",
             Self::Test => "test",
         })
     }
@@ -394,4 +450,11 @@ pub(crate) struct Run {
     pub(crate) name: CommandName,
     pub(crate) end: End,
     pub(crate) duration_ms: u64,
+}
+
+impl Run {
+    pub(crate) fn of(round: u32, name: CommandName, result: &RunResult) -> Self {
+        let duration_ms = u64::try_from(result.duration.as_millis()).unwrap_or(u64::MAX);
+        Self { round, name, end: result.end, duration_ms }
+    }
 }

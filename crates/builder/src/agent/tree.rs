@@ -110,6 +110,11 @@ pub(crate) enum Kind {
     Other,
 }
 
+/// A file at one time: another one lies there, or it was written to, when it is another stamp. No program
+/// can set the time of a file's change back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stamp([i128; 4]);
+
 /// The tree, held by a handle on its top.
 pub(crate) struct Tree {
     top: OwnedFd,
@@ -121,6 +126,23 @@ const FOLDER: OFlags =
 impl Tree {
     pub(crate) fn open(top: &Path) -> io::Result<Self> {
         Ok(Self { top: fs::open(top, FOLDER, Mode::empty())? })
+    }
+
+    pub(crate) fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self { top: self.top.try_clone()? })
+    }
+
+    /// What tells that a file was written to since; `None`: there is none, or it can't be reached.
+    pub(crate) fn stamp(&self, path: &TreePath) -> Option<Stamp> {
+        let (folders, name) = path.file().ok()?;
+        let folder = self.folder(folders, path, false).ok()?;
+        let stat = fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+        Some(Stamp([
+            i128::from(stat.st_ino),
+            i128::from(stat.st_size),
+            i128::from(stat.st_ctime),
+            i128::from(stat.st_ctime_nsec),
+        ]))
     }
 
     /// The whole content of a regular file of at most `limit` bytes.

@@ -41,6 +41,7 @@ pub(crate) fn start(shared: &Shared, task: Task, workplace: &Workplace, rounds: 
         source_tree: workplace.source.work_tree().to_owned(),
         run_tree: workplace.run.work_tree().to_owned(),
         commands: workplace.commands.clone(),
+        rules: workplace.rules.clone(),
         sandbox: SandboxChoice {
             bwrap: match &settings.sandbox.backend {
                 Backend::Bwrap { program } => Some(program.clone()),
@@ -217,12 +218,16 @@ async fn say_step(
             };
             ("model_answered", excerpt(&detail))
         }
-        Step::CommandRan { name, result } => {
+        Step::CommandRan { name, result, written, .. } => {
             attribute("command", name.to_string());
             attribute("ended", result.end.to_string());
             attribute("passed", result.succeeded().to_string());
             attribute("duration_ms", result.duration.as_millis().to_string());
             attribute("output", excerpt(&result.output));
+            if !written.is_empty() {
+                let paths: Vec<&str> = written.keys().map(String::as_str).collect();
+                attribute("rewrote", excerpt(&paths.join("\n")));
+            }
             ("command_ran", format!("{name}: {}", result.end))
         }
         // Each call was named when the model answered.

@@ -7,7 +7,7 @@ use booty_events::{
     JobId, Message as _,
     v1::{
         BaseChosen, CommandRan, Effect, Ended, JournalEntry, ModelAnswered, Proposed, ToolsRan,
-        journal_entry,
+        WrittenFile, journal_entry,
     },
 };
 use booty_model::Usage;
@@ -166,9 +166,17 @@ impl JobJournal {
                 }
                 Some(journal_entry::Step::CommandRan(ran)) => {
                     let name = serde_json::from_value::<CommandName>(ran.name.clone().into());
+                    let written = ran.written.iter();
                     steps.push(Step::CommandRan {
                         name: name.map_err(broken)?,
                         result: serde_json::from_slice(&ran.result_json).map_err(broken)?,
+                        tests: match ran.tests_json.as_ref() {
+                            [] => None,
+                            json => Some(serde_json::from_slice(json).map_err(broken)?),
+                        },
+                        written: written
+                            .map(|file| (file.path.clone(), file.content.clone()))
+                            .collect(),
                     });
                 }
                 Some(journal_entry::Step::ToolsRan(ran)) => steps.push(Step::ToolsRan {
@@ -199,10 +207,21 @@ impl JobJournal {
                         .into(),
                 })
             }
-            Step::CommandRan { name, result } => journal_entry::Step::CommandRan(CommandRan {
-                name: name.to_string(),
-                result_json: serde_json::to_vec(result).map_err(|e| unfit(e.to_string()))?.into(),
-            }),
+            Step::CommandRan { name, result, tests, written } => {
+                let tests = tests.as_ref().map(serde_json::to_vec).transpose();
+                let written = written.iter().map(|(path, content)| WrittenFile {
+                    path: path.clone(),
+                    content: content.clone(),
+                });
+                journal_entry::Step::CommandRan(CommandRan {
+                    name: name.to_string(),
+                    result_json: serde_json::to_vec(result)
+                        .map_err(|e| unfit(e.to_string()))?
+                        .into(),
+                    tests_json: tests.map_err(|e| unfit(e.to_string()))?.unwrap_or_default().into(),
+                    written: written.collect(),
+                })
+            }
             Step::ToolsRan { results } => {
                 let decode = |hash: &String| hex::decode(hash).map(Into::into);
                 let hashes: Result<Vec<_>, _> = results.iter().map(decode).collect();

@@ -14,7 +14,7 @@ use chrono::{DateTime, Utc};
 
 use super::overlap::Overlaps;
 use crate::{
-    agent::protocol::{Commands, Report},
+    agent::protocol::{CommandName, Commands, Report, Verdict},
     budget::{self, grouped},
     job::conclusion::Standing,
     order::{FollowUp, Order},
@@ -228,12 +228,25 @@ fn report_of(material: &Material<'_>, paths: &[String]) -> String {
             base.sha,
             base.branch.replace('`', ""),
         );
-        let scripts: Vec<String> = [("check", &commands.check), ("test", &commands.test)]
+        let named = [
+            ("format", commands.format.as_ref().map(|command| &command.line)),
+            ("check", commands.check.as_ref()),
+            ("lint", commands.lint.as_ref().map(|command| &command.line)),
+            ("test", commands.test.as_ref()),
+        ];
+        let scripts: Vec<String> = named
             .into_iter()
-            .filter_map(|(name, line)| Some(format!("{name}: {}", line.as_ref()?.script)))
+            .filter_map(|(name, line)| Some(format!("{name}: {}", line?.script)))
             .collect();
         let scripts = Untrusted::new(scripts.join("\n"));
         let _ = write!(body, "{}\n\n", markdown::code_block(&scripts, 4_000));
+        if report.runs.iter().any(|run| run.name == CommandName::Witness) {
+            body.push_str(
+                "`witness` is the test command once more, on the code as it was, with the tests of this \
+                 change: it is to fail.\n\n",
+            );
+        }
+        body.push_str(&witnesses(report));
     }
 
     if !base.mentioned_by.is_empty() {
@@ -249,6 +262,18 @@ fn report_of(material: &Material<'_>, paths: &[String]) -> String {
         outcome::signature(order)
     );
     body
+}
+
+/// The tests that prove the change.
+fn witnesses(report: &Report) -> String {
+    match report.attempt.as_ref().map(|attempt| &attempt.verdict) {
+        Some(Verdict::Passed { witnesses, .. }) if !witnesses.is_empty() => {
+            let names = Untrusted::new(redact(&witnesses.join("\n"), Redact::default()));
+            let names = markdown::code_block(&names, 4_000);
+            format!("Fails on the base, passes here:\n\n{names}\n\n")
+        }
+        _ => String::new(),
+    }
 }
 
 /// What a run has cost, in one line. `rounds`: how many it took of how many, where that is known.
@@ -285,7 +310,7 @@ fn tested_in_one_sentence(material: &Material<'_>) -> String {
     let last: Vec<String> = report
         .runs
         .iter()
-        .filter(|run| run.round == round)
+        .filter(|run| run.round == round && run.name != CommandName::Witness)
         .map(|run| format!("`{}`", run.name))
         .collect();
     let tested = match last.as_slice() {

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use booty_events::{IssueNumber, v1::BaseChosen};
 use booty_policy::{
-    CommandSpec, Config, TreeView,
-    detect::{Runner, runner_of},
-    detect_without_setup,
+    CommandSpec, Config, FileCommand, Runner, TreeView, detect, detect_without_setup, runner_of,
 };
 use booty_workspace::{Checkout, Remote, Want};
 use tokio_util::sync::CancellationToken;
@@ -15,7 +13,7 @@ use super::Stop;
 use crate::{
     agent::{
         Tree, TreePath,
-        protocol::{CommandLine, Commands, ONE_TEST},
+        protocol::{CommandLine, Commands, FileCommandLine, ONE_TEST, Rules},
     },
     order::Order,
     outcome::Ending,
@@ -33,6 +31,7 @@ pub(crate) struct Workplace {
     pub(crate) run: Checkout,
     pub(crate) config: Config,
     pub(crate) commands: Commands,
+    pub(crate) rules: Rules,
     /// Whether the repository has a `.booty.yml` of its own.
     pub(crate) is_configured: bool,
 }
@@ -97,7 +96,8 @@ pub(crate) async fn prepare(
     let want = Want::Commit { branch: base.branch.clone(), sha: base.sha.clone() };
     let run = check_out(shared, order, &want, "-run", stop).await?;
     let commands = commands(&source, &config)?;
-    Ok(Workplace { source, run, config, commands, is_configured })
+    let rules = rules(&source, &config, order.follow_up.is_some())?;
+    Ok(Workplace { source, run, config, commands, rules, is_configured })
 }
 
 /// What the repository says about itself, or what was detected; and whether it says anything. `instead` is
@@ -114,7 +114,7 @@ pub(crate) async fn config(
             .await
             .map_err(|error| refused(&error))?,
     };
-    let Some(bytes) = file else { return Ok((detected(source)?, false)) };
+    let Some(bytes) = file else { return Ok((detected(&view(source)?), false)) };
     let config = Config::parse(&bytes).map_err(|errors| {
         let sentence = format!(
             "`{}` on `{}` can't be used; please correct it:",
@@ -133,6 +133,8 @@ pub(crate) fn commands(source: &Checkout, config: &Config) -> Result<Commands, S
         check: config.check.as_ref().map(line),
         test: config.test.as_ref().map(line),
         one_test: one_test(source, config)?,
+        format: config.format.as_ref().map(file_line),
+        lint: config.lint.as_ref().map(file_line),
     })
 }
 
@@ -160,8 +162,7 @@ impl Workplace {
 /// runner is known.
 fn one_test(source: &Checkout, config: &Config) -> Result<Option<CommandLine>, Stop> {
     let Some(test) = &config.test else { return Ok(None) };
-    let view = View { tree: open_tree(source)?, source };
-    let runner = runner_of(config.language, test, &view);
+    let runner = runner_of(config.language, test, &view(source)?);
     Ok(one_test_script(&test.command, runner).map(|script| CommandLine { script, ..line(test) }))
 }
 
@@ -189,19 +190,33 @@ fn one_test_script(command: &str, runner: Runner) -> Option<String> {
     })
 }
 
-fn open_tree(source: &Checkout) -> Result<Tree, Stop> {
-    Tree::open(source.work_tree())
-        .map_err(|error| Stop::away(format!("the checkout can't be read: {error}")))
+fn view(source: &Checkout) -> Result<View<'_>, Stop> {
+    let tree = Tree::open(source.work_tree())
+        .map_err(|error| Stop::away(format!("the checkout can't be read: {error}")))?;
+    Ok(View { tree, source })
 }
 
-fn detected(source: &Checkout) -> Result<Config, Stop> {
-    let view = View { tree: open_tree(source)?, source };
+/// What decides beside the commands, as the verifier finds it.
+pub(crate) fn rules(source: &Checkout, config: &Config, is_follow_up: bool) -> Result<Rules, Stop> {
+    let view = view(source)?;
+    let language = config.language.or_else(|| detect(&view).map(|found| found.language));
+    let test = config.test.as_ref();
+    Ok(Rules {
+        language,
+        runner: test.map_or(Runner::Other, |test| runner_of(language, test, &view)),
+        // What a follow-up has to be compared with is the base of its pull request, which is not here.
+        asks_for_tests: config.builder.generate_tests && !is_follow_up,
+        protect: config.protect.patterns.clone(),
+    })
+}
+
+fn detected(view: &View<'_>) -> Config {
     // The sandbox of a job has no network, so that what a setup would install must be there.
-    let found = detect_without_setup(&view);
+    let found = detect_without_setup(view);
     if let Some(found) = &found {
         tracing::info!(event = "commands_detected", what = found.what);
     }
-    Ok(match found {
+    match found {
         Some(found) => Config {
             language: Some(found.language),
             check: found.check,
@@ -209,7 +224,7 @@ fn detected(source: &Checkout) -> Result<Config, Stop> {
             ..Config::default()
         },
         None => Config::default(),
-    })
+    }
 }
 
 struct View<'a> {
@@ -236,6 +251,10 @@ fn line(spec: &CommandSpec) -> CommandLine {
         directory: spec.directory.clone(),
         env: spec.env.clone().into_iter().collect::<BTreeMap<_, _>>(),
     }
+}
+
+fn file_line(spec: &FileCommand) -> FileCommandLine {
+    FileCommandLine { line: line(&spec.command), files: spec.files.clone() }
 }
 
 /// Whether a text refers to an issue: `#7`, and not `#77`.

@@ -44,6 +44,8 @@ async fn a_wrong_patch_and_then_a_right_one_become_a_proposal() {
     assert!(open.body.starts_with(&format!("Fixes #{issue}\n")), "{}", open.body);
     for part in [
         "| 1 | test | exit code 1 |",
+        "| 2 | witness | exit code 1 |",
+        "test_calc.AddTest.test_add",
         "| 2 | test | exit code 0 |",
         "python3 -B -m unittest",
         "3 answers",
@@ -72,6 +74,7 @@ async fn a_wrong_patch_and_then_a_right_one_become_a_proposal() {
             "command_ran",
             "round_started",
             "model_answered",
+            "command_ran",
             "command_ran",
             "proposal_made",
         ]

@@ -15,6 +15,7 @@ mod hostile;
 mod models;
 mod played;
 mod promotion;
+mod proof;
 mod red_team;
 mod replay;
 mod rounds;

@@ -28,8 +28,9 @@ pub(crate) const MAINTAINER: &str = "ann";
 pub(crate) const LABEL: &str = "agent:builder";
 /// A canary: it must turn up in no child, no prompt, no log.
 pub(crate) const DATA: &str = "data";
-/// Far above anything that works; a test that waits longer has failed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// Far above anything that works, a toolchain that compiles its standard library included; a test that
+/// waits longer has failed.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// With all that a title must not do in a commit message.
 pub(crate) const TITLE: &str = "`add()` subtracts @octo/team fixes #3 \u{202e}";

@@ -10,7 +10,7 @@ use super::{
     cases::{self, Run, Tests, did_run, is_same_file},
 };
 use crate::{
-    case::{Source, TestCase},
+    case::{Outcome, Source, TestCase},
     report::{Finding, Level, Place, Rule},
 };
 
@@ -120,7 +120,7 @@ impl<'a> Weighing<'a> {
             }
             return;
         }
-        if !head_results.is_whole && base_results.is_whole {
+        if !head_results.is_whole && base_results.is_whole && !self.names_only_failures(base) {
             out.findings.push(failure("the report of the head's tests is not whole".to_owned()));
         }
         let mut seen: HashSet<&str> = HashSet::new();
@@ -156,13 +156,16 @@ impl<'a> Weighing<'a> {
 
     /// Which runs of a test are missing on the head.
     fn missing(&self, base: &'a Run<'a>, case: &TestCase) -> Vec<&'a TestCase> {
-        let ran = |run: &[&TestCase]| {
-            run.iter().filter(|case| case.outcome != crate::case::Outcome::Skipped).count()
-        };
+        let ran =
+            |run: &[&TestCase]| run.iter().filter(|case| case.outcome != Outcome::Skipped).count();
         let before: Vec<&TestCase> =
             base.group(case).iter().copied().filter(|case| did_run(case)).collect();
         let after = ran(self.head.group(case));
         if after >= before.len() || self.is_gone(case) {
+            return Vec::new();
+        }
+        // Where only what failed is named, the counts tell.
+        if after == 0 && self.is_held_unnamed(base, case) {
             return Vec::new();
         }
         let moved = self.moved.find(case).and_then(|was| self.moved_to.get(was));
@@ -194,9 +197,26 @@ impl<'a> Weighing<'a> {
             }
         }
         let missing = before.iter().copied().filter(|case| {
-            self.head.find(case).is_none_or(|found| found.outcome == crate::case::Outcome::Skipped)
+            self.head.find(case).is_none_or(|found| found.outcome == Outcome::Skipped)
         });
         missing.collect()
+    }
+
+    /// Whether the head's run and another one of the same command are printed for people, count what
+    /// passed, and name none of it.
+    fn names_only_failures(&self, other: &Run<'_>) -> bool {
+        let results = self.head.of.results;
+        let names_passed =
+            |run: &Run<'_>| run.of.results.cases.iter().any(|case| case.outcome == Outcome::Passed);
+        results.source == Source::Printed
+            && results.totals.is_some()
+            && !names_passed(&self.head)
+            && !names_passed(other)
+    }
+
+    /// Whether such a run does not name this one among what failed.
+    fn is_held_unnamed(&self, other: &Run<'_>, case: &TestCase) -> bool {
+        self.names_only_failures(other) && self.head.find(case).is_none() && self.head.held(case)
     }
 
     fn has_deleted(&self) -> bool {
@@ -234,7 +254,7 @@ impl<'a> Weighing<'a> {
                     case.id
                 );
                 out.findings.push(placed(Finding::notice(Rule::BaseTestBroken, message), case));
-            } else if head.is_some_and(|head| head.outcome == crate::case::Outcome::Passed) {
+            } else if head.is_some_and(|head| head.outcome == Outcome::Passed) {
                 let message =
                     format!("`{}` passes only with the change's own test configuration", case.id);
                 named.add(out, Finding::failure(Rule::BaseTestBroken, message), case);
@@ -314,13 +334,7 @@ impl<'a> Weighing<'a> {
     /// What fails without the change and holds with it.
     fn witnesses(&self, out: &mut Comparison) {
         let tests: Tests<'_> = Tests::new(self.study.added.iter().chain(&self.study.changed));
-        for case in self
-            .head
-            .of
-            .results
-            .cases
-            .iter()
-            .filter(|case| case.outcome == crate::case::Outcome::Passed)
+        for case in self.head.of.results.cases.iter().filter(|case| case.outcome == Outcome::Passed)
         {
             let was_bad = self.base.as_ref().is_some_and(|base| self.was_bad(base, case));
             let shown = tests.find(case).is_some_and(|test| {
@@ -333,6 +347,7 @@ impl<'a> Weighing<'a> {
                 out.witnesses.push(case.clone());
             }
         }
+        self.unnamed_witnesses(out);
         let fails = |run: &Option<Run<'_>>| {
             run.as_ref().is_some_and(|run| run.of.results.cases.is_empty() && !run.of.succeeded)
         };
@@ -352,6 +367,61 @@ impl<'a> Weighing<'a> {
         } else if !has_tests {
             out.findings.push(Finding::notice(Rule::NoWitness, "no test proves this change"));
         }
+    }
+}
+
+impl Weighing<'_> {
+    /// Witnesses that the head's run counts and does not name: what fails without the change is named
+    /// there.
+    fn unnamed_witnesses(&self, out: &mut Comparison) {
+        let touched = || self.study.added.iter().chain(&self.study.changed);
+        let tests: Tests<'_> = Tests::new(touched());
+        let is_untouched =
+            |case: &TestCase| self.changed.find(case).is_none() && !self.is_gone(case);
+        let is_touched = |case: &TestCase| tests.find(case).is_some();
+        let mut found = Vec::new();
+        if let Some(base) = &self.base {
+            found.extend(self.failing_there(base, is_untouched));
+        }
+        if let Some(run) = &self.head_tests {
+            found.extend(self.failing_there(run, is_touched));
+            let unread = touched().filter(|test| run.could_not_read(&test.file));
+            let unread = unread.filter(|test| self.head.of_test(test).next().is_none());
+            found.extend(unread.map(passed).filter(|case| self.is_held_unnamed(run, case)));
+        }
+        for case in found {
+            if out.witnesses.iter().all(|known| known.id != case.id) {
+                out.witnesses.push(case);
+            }
+        }
+    }
+
+    fn failing_there(&self, run: &Run<'_>, is_meant: impl Fn(&TestCase) -> bool) -> Vec<TestCase> {
+        // A file that can't be read is told of as an error whose whole name is the module's.
+        let is_test = |case: &TestCase| case.outcome == Outcome::Failed || case.name != case.id;
+        let bad = run.of.results.bad();
+        bad.filter(|case| is_test(case) && is_meant(case) && self.is_held_unnamed(run, case))
+            .map(|case| TestCase {
+                outcome: Outcome::Passed,
+                message: None,
+                detail: None,
+                ..case.clone()
+            })
+            .collect()
+    }
+}
+
+/// A test of the source as one that passed.
+fn passed(test: &TestRef) -> TestCase {
+    let scope = test.scope.as_ref().map(|scope| format!("{}.", scope.replace("::", ".")));
+    TestCase {
+        id: format!("{}{}", scope.unwrap_or_default(), test.name),
+        name: test.name.clone(),
+        file: Some(test.file.clone()),
+        line: Some(test.line),
+        outcome: Outcome::Passed,
+        message: None,
+        detail: None,
     }
 }
 

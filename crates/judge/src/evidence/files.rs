@@ -62,12 +62,6 @@ fn is_node_config(name: &str) -> bool {
     .any(|start| name.starts_with(start))
 }
 
-/// Whether a file holds tests, or what only tests use.
-pub fn is_test_path(language: Language, path: &str) -> bool {
-    let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
-    is_test(language, folder, name)
-}
-
 fn is_test(language: Language, folder: &str, name: &str) -> bool {
     let in_folder = |names: &[&str]| folder.split('/').any(|part| names.contains(&part));
     let (stem, end) = name.rsplit_once('.').unwrap_or((name, ""));
@@ -103,6 +97,11 @@ fn is_test(language: Language, folder: &str, name: &str) -> bool {
         Language::Rust => in_folder(&["tests", "testdata", "snapshots"]) || end == "snap",
         Language::Go => name.ends_with("_test.go") || in_folder(&["testdata"]),
     }
+}
+
+/// Whether a file holds tests of this language, by where it is and how it is called.
+pub fn is_test_file(language: Language, path: &str) -> bool {
+    kind(language, path) == FileKind::Test && has_tests(language, path)
 }
 
 /// Whether a runner's parser reads tests of this file.

@@ -20,6 +20,7 @@ mod plant;
 mod python;
 mod rust;
 mod source;
+mod sources;
 mod study;
 mod weaken;
 
@@ -30,8 +31,9 @@ use crate::{
 
 pub use compare::compare;
 pub(crate) use files::has_tests as is_source;
-pub use files::is_test_path;
+pub use files::is_test_file;
 pub use plant::{Plant, plant, weigh};
+pub use sources::SourceRef;
 pub use study::study;
 
 /// What a change does to the tests.
@@ -58,6 +60,8 @@ pub struct Study {
     pub changed_files: Vec<String>,
     /// Whether files that are neither tests nor test configuration nor documentation are touched.
     pub touches_code: bool,
+    /// Files of the program that the change makes others, in a language that tests are read of.
+    pub sources: Vec<SourceRef>,
     /// Whether any test file is touched.
     pub touches_tests: bool,
     /// To put over the merged tree: the base's tests and test configuration, so that they judge the

@@ -11,7 +11,7 @@ use super::{
     options::{self, Change, Used},
     overlay, python, rust,
     source::{Sign, Source, Unit},
-    weaken,
+    sources, weaken,
 };
 use crate::{
     change::{ChangeKind, ChangedFile},
@@ -41,6 +41,7 @@ pub fn study(
     let used = base_test_command.map(|command| Used::of(command, base)).unwrap_or_default();
     options::say(language, &change, base_test_command, &used, &mut out);
     overlay::fill(language, &files, base_test_command, &used, &mut out);
+    out.sources = sources::of(language, &files);
     out.findings.sort_by(|a, b| b.level.cmp(&a.level).then_with(|| a.place.cmp(&b.place)));
     out.findings.dedup();
     out

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
-use super::path::NormalPath;
+use super::path::{NormalPath, normal_path};
 use crate::{config::ProtectPolicy, unicode::fold};
 
 /// Booty's own list; a repository can add to it, not take from it. What is in it is either run by
@@ -108,6 +108,16 @@ impl Protected {
         compile(patterns).map(|set| Self { with_always: true, ..set })
     }
 
+    /// These patterns alone: for sets of paths that protect nothing.
+    pub(crate) fn only(patterns: &[String]) -> Result<Self, InvalidPattern> {
+        compile(patterns)
+    }
+
+    /// Whether a path is one of these, or one that no tree may have.
+    pub fn has(&self, path: &str) -> bool {
+        normal_path(path.as_bytes()).map_or(true, |path| self.pattern_for(&path).is_some())
+    }
+
     /// The same paths, with what becomes of a change that touches one of the repository's own.
     pub fn policy(self, policy: ProtectPolicy) -> Self {
         Self { policy, ..self }
@@ -193,7 +203,6 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::change::path::normal_path;
 
     fn protects(pattern: &str, path: &str) -> bool {
         let protected = compile(&[pattern.to_owned()]).unwrap();

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod error;
+mod file_command;
 mod node;
 mod read;
 mod reader;
@@ -16,6 +17,7 @@ use crate::change::{DiffLimits, Protected};
 use reader::Reader;
 
 pub use error::{ConfigError, ConfigErrors};
+pub use file_command::{FileCommand, FilePatterns};
 pub use schema::schema;
 pub use words::{Evidence, Language, ProtectPolicy, RegistryName};
 
@@ -58,6 +60,10 @@ pub struct Config {
     pub check: Option<CommandSpec>,
     /// Runs the tests.
     pub test: Option<CommandSpec>,
+    /// Rewrites the files that a change of the builder's touches.
+    pub format: Option<FileCommand>,
+    /// Judges the files that a change of the builder's touches.
+    pub lint: Option<FileCommand>,
     /// How large a change may be.
     pub limits: DiffLimits,
     /// Paths that no change may touch, besides Booty's own list.

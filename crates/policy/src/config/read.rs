@@ -1,13 +1,14 @@
 //! From a YAML tree to a `Config`, key by key.
 
 use super::{
-    BuilderConfig, CommandSpec, Config, Network, Protect, ProtectPolicy, VerifierConfig,
+    BuilderConfig, CommandSpec, Config, FileCommand, Network, Protect, ProtectPolicy,
+    VerifierConfig,
     bounds::{
         BYTES, COMMAND_BYTES, COST_USD, EVIDENCE_BUDGET, FILES, FLAKY_RETRIES, LABEL_CHARS, LINES,
         MAX_PATTERNS, MAX_REGISTRIES, MAX_VARIABLES, ROUNDS, TEXT_BYTES, TIMEOUT, TOKENS, WALL,
     },
     node::{Node, Placed},
-    reader::Reader,
+    reader::{Map, Reader},
 };
 use crate::change::{DiffLimits, Protected};
 
@@ -30,6 +31,9 @@ pub(crate) fn config(reader: &mut Reader, root: &Placed) -> Config {
         [("setup", &mut config.setup), ("check", &mut config.check), ("test", &mut config.test)]
     {
         *spec = map.take(key).and_then(|at| command(reader, key, at));
+    }
+    for (key, spec) in [("format", &mut config.format), ("lint", &mut config.lint)] {
+        *spec = map.take(key).and_then(|at| file_command(reader, key, at));
     }
     if let Some(at) = map.take("limits") {
         limits(reader, at, &mut config.limits);
@@ -57,6 +61,25 @@ fn command(reader: &mut Reader, name: &str, at: &Placed) -> Option<CommandSpec> 
         return reader.text(name, at, COMMAND_BYTES).map(CommandSpec::new);
     }
     let mut map = reader.map(name, at)?;
+    let spec = mapping(reader, &mut map, at);
+    reader.finish(map);
+    Some(spec)
+}
+
+/// The same with the files that it is for.
+fn file_command(reader: &mut Reader, name: &str, at: &Placed) -> Option<FileCommand> {
+    if !matches!(at.value, Node::Map(_)) {
+        let command = reader.text(name, at, COMMAND_BYTES).map(CommandSpec::new)?;
+        return Some(FileCommand { command, files: Vec::new() });
+    }
+    let mut map = reader.map(name, at)?;
+    let command = mapping(reader, &mut map, at);
+    let files = map.take("files").map(|at| patterns(reader, &map.name("files"), at));
+    reader.finish(map);
+    Some(FileCommand { command, files: files.unwrap_or_default() })
+}
+
+fn mapping(reader: &mut Reader, map: &mut Map<'_>, at: &Placed) -> CommandSpec {
     let mut spec = CommandSpec::new("");
     let command_name = map.name("command");
     match map.take("command") {
@@ -79,8 +102,7 @@ fn command(reader: &mut Reader, name: &str, at: &Placed) -> Option<CommandSpec> 
         &["working_directory", "working-directory", "workdir", "cwd", "dir"],
         "write `directory`",
     );
-    reader.finish(map);
-    Some(spec)
+    spec
 }
 
 fn directory(reader: &mut Reader, name: &str, at: &Placed) -> Option<String> {

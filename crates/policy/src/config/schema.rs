@@ -37,6 +37,7 @@ pub fn schema() -> String {
 
 fn whole() -> Value {
     let command = || json!({ "$ref": "#/$defs/command" });
+    let file_command = || json!({ "$ref": "#/$defs/fileCommand" });
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": concat!(env!("CARGO_PKG_REPOSITORY"), "/raw/main/docs/booty.schema.json"),
@@ -51,32 +52,51 @@ fn whole() -> Value {
             "setup": about("Makes the checkout ready; the only command with a network.", command()),
             "check": about("Finds what does not compile or import, in seconds.", command()),
             "test": about("Runs the tests. Its exit code decides.", command()),
+            "format": about("Rewrites the files that a change of the builder's touches; they are its \"$@\".", file_command()),
+            "lint": about("Judges the files that a change of the builder's touches; they are its \"$@\". Its exit code decides.", file_command()),
             "limits": limits(),
             "protect": protect(),
             "network": network(),
             "builder": builder(),
             "verifier": verifier(),
         },
-        "$defs": { "command": command_spec(), "pattern": pattern() },
+        "$defs": {
+            "command": command_spec(json!({})),
+            "fileCommand": command_spec(files()),
+            "pattern": pattern(),
+        },
     })
 }
 
-fn command_spec() -> Value {
-    let mapping = object(
-        &["command"],
-        json!({
-            "command": about("Given to a shell in the sandbox.", text(COMMAND_BYTES, NO_NUL)),
-            "timeout": time("How long it may take; the sandbox's own limit when it is left out.", TIMEOUT, None),
-            "directory": about("Where to start, relative to the root of the repository.", optional(text(TEXT_BYTES, DIRECTORY))),
-            "env": about("Added to the sandbox's own environment.", json!({
-                "type": ["object", "null"],
-                "maxProperties": MAX_VARIABLES,
-                "propertyNames": { "pattern": VARIABLE },
-                "additionalProperties": text(VARIABLE_BYTES, NO_NUL),
-            })),
-        }),
-    );
+/// `more`: keys besides those of every command.
+fn command_spec(more: Value) -> Value {
+    let mut keys = json!({
+        "command": about("Given to a shell in the sandbox.", text(COMMAND_BYTES, NO_NUL)),
+        "timeout": time("How long it may take; the sandbox's own limit when it is left out.", TIMEOUT, None),
+        "directory": about("Where to start, relative to the root of the repository.", optional(text(TEXT_BYTES, DIRECTORY))),
+        "env": about("Added to the sandbox's own environment.", json!({
+            "type": ["object", "null"],
+            "maxProperties": MAX_VARIABLES,
+            "propertyNames": { "pattern": VARIABLE },
+            "additionalProperties": text(VARIABLE_BYTES, NO_NUL),
+        })),
+    });
+    if let (Some(keys), Value::Object(more)) = (keys.as_object_mut(), more) {
+        keys.extend(more);
+    }
+    let mapping = object(&["command"], keys);
     json!({ "anyOf": [text(COMMAND_BYTES, NO_NUL), mapping, { "type": "null" }] })
+}
+
+fn files() -> Value {
+    let pattern = json!({ "$ref": "#/$defs/pattern" });
+    let list = json!({ "type": "array", "maxItems": MAX_PATTERNS, "items": pattern });
+    json!({
+        "files": about(
+            "The files that it is given; all that the change touches when it is left out.",
+            json!({ "anyOf": [pattern, list, { "type": "null" }] }),
+        ),
+    })
 }
 
 fn pattern() -> Value {

@@ -100,6 +100,27 @@ fn the_rest_of_a_whole_file() {
     assert_eq!(config.verifier, verifier);
 }
 
+#[test]
+fn commands_for_changed_files() {
+    let config = parse(
+        "version: 1\nformat: black -q -- \"$@\"\nlint:\n  command: eslint -- \"$@\"\n  files: ['*.ts', /web/]\n  timeout: 1m\n  directory: web\n  env: {A: b}\n",
+    )
+    .unwrap();
+    let format = config.format.unwrap();
+    assert_eq!(format.command, CommandSpec::new("black -q -- \"$@\""));
+    assert_eq!(format.files, Vec::<String>::new());
+    let lint = config.lint.unwrap();
+    assert_eq!(lint.files, ["*.ts", "/web/"]);
+    assert_eq!(lint.command.timeout, Some(Duration::from_secs(60)));
+    assert_eq!((lint.command.directory.as_str(), lint.command.env.len()), ("web", 1));
+    let wrong = "version: 1\nlint: {files: ['!a']}\ncheck: {command: x, files: [a]}\n";
+    assert_snapshot!(parse(wrong).unwrap_err(), @r"
+    .booty.yml:2:7: `lint.command` is missing
+    .booty.yml:2:16: `lint.files`: `!a` is not a valid pattern: exceptions (`!`) are not known
+    .booty.yml:3:21: unknown key `check.files`; known are `command`, `timeout`, `directory`, `env`
+    ");
+}
+
 #[rstest]
 #[case::said_nothing("language: rust", vec![RegistryName::Crates])]
 #[case::none("language: rust\nnetwork: none", vec![])]

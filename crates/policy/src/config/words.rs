@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// A closed set of words. Its reader, its schema and its documentation go through `ALL`.
 pub(crate) trait Word: Copy + PartialEq + 'static {
     const ALL: &'static [(&'static str, Self)];
@@ -33,7 +35,8 @@ macro_rules! words {
 }
 
 /// A language that Booty knows the tools of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Language {
     /// `python`
     Python,

@@ -14,6 +14,8 @@ mod runner;
 
 use std::{collections::BTreeSet, fmt};
 
+use serde::{Deserialize, Serialize};
+
 pub use manifests::manifests_and_locks;
 pub use runner::runner_of;
 
@@ -63,7 +65,8 @@ pub struct Detected {
 }
 
 /// A program that runs tests and tells of each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Runner {
     /// pytest
     Pytest,

@@ -369,3 +369,70 @@ fn what_held_unnamed_on_the_base_must_hold_under_its_own_scripts() {
     let found = compared(&study(&fixed()), &counted("", 2), &world);
     assert!(has(&found, Level::Failure, Rule::BaseTestBroken, "test_zero"), "{:#?}", all(&found));
 }
+
+#[test]
+fn what_is_named_only_where_it_fails_is_a_witness() {
+    let base = counted("F:tests/test_calc.py::test_add", 1);
+    let world = World { base: Some(base), ..World::default() };
+    let found = compared(&study(&fixed()), &counted("", 2), &world);
+    assert_eq!(ids(&found.witnesses), ["tests/test_calc.py::test_add"]);
+    assert_eq!(found.findings, []);
+    // It fails still, or it is not known whether it ran.
+    let failing = counted("F:tests/test_calc.py::test_add", 1);
+    assert_eq!(ids(&compared(&study(&fixed()), &failing, &world).witnesses), Vec::<&str>::new());
+    assert_eq!(
+        ids(&compared(&study(&fixed()), &by_exit_code(true), &world).witnesses),
+        Vec::<&str>::new()
+    );
+
+    // A runner that names what passes, too, is taken at its word: what it does not name did not run.
+    let named =
+        World { base: Some(counted(&format!("{ADD_FAILS} {ZERO}"), 1)), ..World::default() };
+    let silent = compared(&study(&fixed()), &counted("", 2), &named);
+    assert_eq!(ids(&silent.witnesses), Vec::<&str>::new());
+    assert!(has(&silent, Level::Failure, Rule::TestsDidNotRun, "test_zero"), "{:#?}", all(&silent));
+
+    // A base all of whose tests are named because all fail is whole, where the head names none.
+    let mut whole = counted(ADD_FAILS, 0);
+    whole.results.is_whole = true;
+    let world = World { base: Some(whole), ..World::default() };
+    let found = compared(&study(&fixed()), &counted("", 2), &world);
+    assert_eq!((ids(&found.witnesses).len(), found.findings), (1, vec![]));
+
+    // A new file of tests that the base can't even import.
+    let new = "== tests/test_sub.py\nfrom calc import sub\n\ndef test_sub():\n    assert sub(1, 1) == 0\n";
+    let head = fixed() + "== calc.py\ndef sub(a, b):\n    return a - b\n" + new;
+    let mut errored = counted("E:tests/test_sub.py", 2);
+    errored.results.cases[0].name = "tests.test_sub".to_owned();
+    errored.results.cases[0].id = "tests.test_sub".to_owned();
+    errored.results.cases[0].file = None;
+    let world = World { head_tests: Some(errored), ..World::default() };
+    let found = compared(&study(&head), &counted("", 3), &world);
+    assert_eq!(ids(&found.witnesses), ["test_sub"]);
+}
+
+#[test]
+fn sources_are_files_of_the_program_that_are_others_now() {
+    let base = "== shop/cart.py\ndef total(items):\n    return 0\n== shop/old.py\nx = 1\n== setup.py\nname = 1\n";
+    let head = "== shop/cart.py\ndef total(items):\n    return sum(items)\n\nclass Cart:\n    pass\n\
+                == shop/tax.py\ndef tax(sum):\n    return sum\n== setup.py\nname = 2\n\
+                == shop/empty.py\n# nothing\n== README.md\nx\n== tests/test_cart.py\ndef test_x():\n    assert 1\n";
+    let study = studied(Language::Python, base, head, "python3 -m pytest");
+    let found: Vec<_> =
+        study.sources.iter().map(|s| (s.path.as_str(), s.defines.join(" "))).collect();
+    assert_eq!(
+        found,
+        [("shop/cart.py", "Cart total".to_owned()), ("shop/tax.py", "tax".to_owned())]
+    );
+    let comments = base.replace("return 0", "return 0  # for now");
+    assert_eq!(studied(Language::Python, base, &comments, "").sources, []);
+    let rust = "== src/lib.rs\npub fn one() -> u8 { 1 }\n#[cfg(test)]\nmod tests {}\n";
+    let tests = rust
+        .replace("mod tests {}", "mod tests { #[test] fn one() { assert_eq!(super::one(), 1); } }");
+    assert_eq!(
+        studied(Language::Rust, rust, &tests, "").sources,
+        [],
+        "tests beside code are no code"
+    );
+    assert_eq!(studied(Language::Rust, rust, &rust.replace("{ 1 }", "{ 2 }"), "").sources.len(), 1);
+}

@@ -203,7 +203,7 @@ fn the_reader_knows_no_key_that_the_schema_lacks() {
     let root = parsed_schema();
     let mut found = Vec::new();
     mappings(&root, &root, &[], &mut found);
-    assert_eq!(found.len(), 10, "{found:?}");
+    assert_eq!(found.len(), 12, "{found:?}");
     for (path, keys) in found {
         let inner = path
             .iter()
@@ -261,6 +261,8 @@ fn value() -> impl Strategy<Value = Value> {
         "setup",
         "check",
         "test",
+        "format",
+        "lint",
         "limits",
         "protect",
         "network",
@@ -304,7 +306,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
-    fn on_any_document_the_two_agree(key in select(vec!["language", "setup", "limits", "protect", "network", "builder", "verifier"]), value in value()) {
+    fn on_any_document_the_two_agree(key in select(vec!["language", "setup", "lint", "limits", "protect", "network", "builder", "verifier"]), value in value()) {
         let document = json!({ "version": 1, (key): value });
         let read = reader_takes(&document);
         prop_assert_eq!(VALIDATOR.is_valid(&document), read.is_ok(), "{}: {:?}", document, read);
