@@ -91,7 +91,7 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  booty replay 7-72d3162e-cc78-11e3-81ab-4c9367dc0958\n  \
         booty replay 7-72d3162e-cc78-11e3-81ab-4c9367dc0958 --attempt 1 --json\n  \
         BUILDER_ROUNDS=2 booty replay 7-72d3162e-cc78-11e3-81ab-4c9367dc0958 --config new.booty.yml\n\n\
-        No model is asked, no command is run, and GitHub is not needed: docs/REPLAY.md.\n\
+        No model is asked, no command is run, and GitHub is not needed: docs/JOURNAL.md.\n\
         Exit codes: 0 it comes to the same by the same way, 1 it does not, 2 it can't be played.")]
     Replay(ReplayArgs),
     /// Check a repository's .booty.yml, or print its schema

@@ -190,6 +190,7 @@ pub async fn replay(
         model_fallback: None,
     };
     let is_update = start.task.follow_up.is_some();
+    let is_own = workplace::is_own(&source).await.map_err(stop)?;
     let (report, differences) = play(start, past).await?;
     let terms = Terms { rounds, unfinished: question.unfinished, is_update, config: &config };
     let now = match &report.end {
@@ -197,7 +198,7 @@ pub async fn replay(
         _ => {
             let decided = decide(&report, &source, &terms).await.map_err(stop)?;
             // A commit more on a pull request says nothing of its draft.
-            Decision::now(decided, config.builder.promote && !is_update)
+            Decision::now(decided, config.builder.promote && !is_update && !is_own)
         }
     };
     // The folder is swept with all of `workspaces` if not now.

@@ -471,7 +471,8 @@ async fn attempt(
                 base,
                 commands: &place.commands,
                 is_configured: place.is_configured,
-                promote: place.config.builder.promote,
+                promote: place.config.builder.promote && !place.is_own,
+                is_own: place.is_own,
                 sandbox: match settings.sandbox.backend {
                     Backend::Bwrap { .. } => "bubblewrap, no network",
                     Backend::None => "**none: the operator switched it off**",

@@ -37,6 +37,8 @@ pub(crate) struct Material<'a> {
     pub(crate) is_configured: bool,
     /// Whether the draft may end by itself.
     pub(crate) promote: bool,
+    /// Whether it is a change of Booty itself.
+    pub(crate) is_own: bool,
     /// What isolated the commands.
     pub(crate) sandbox: &'a str,
     pub(crate) report: &'a Report,
@@ -120,7 +122,13 @@ pub(crate) fn effect(material: &Material<'_>, changes: ChangeSet) -> Effect {
 
 /// What a reviewer must know before anything else.
 fn warning(material: &Material<'_>) -> String {
-    match material.standing {
+    let own = if material.is_own {
+        "**This changes Booty itself**, which judges changes, so it stays a draft until a person ends \
+         it.\n\n"
+    } else {
+        ""
+    };
+    let standing = match material.standing {
         Standing::Proven => String::new(),
         Standing::Unproven(unproven) => {
             let list = redacted(&Untrusted::new(unproven.join("\n")), Redact::default());
@@ -141,7 +149,8 @@ fn warning(material: &Material<'_>) -> String {
                 markdown::code_block(&quoted, 4_000),
             )
         }
-    }
+    };
+    format!("{own}{standing}")
 }
 
 /// The issue's title as one plain line. Titles are shown as text, but land in commit messages, too,

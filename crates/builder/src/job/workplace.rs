@@ -34,6 +34,8 @@ pub(crate) struct Workplace {
     pub(crate) rules: Rules,
     /// Whether the repository has a `.booty.yml` of its own.
     pub(crate) is_configured: bool,
+    /// Whether it is Booty's own repository.
+    pub(crate) is_own: bool,
 }
 
 /// Checks out the source tree: the journalled commit, or the branch's newest.
@@ -97,7 +99,8 @@ pub(crate) async fn prepare(
     let run = check_out(shared, order, &want, "-run", stop).await?;
     let commands = commands(&source, &config)?;
     let rules = rules(&source, &config, order.follow_up.is_some())?;
-    Ok(Workplace { source, run, config, commands, rules, is_configured })
+    let is_own = is_own(&source).await?;
+    Ok(Workplace { source, run, config, commands, rules, is_configured, is_own })
 }
 
 /// What the repository says about itself, or what was detected; and whether it says anything. `instead` is
@@ -136,6 +139,19 @@ pub(crate) fn commands(source: &Checkout, config: &Config) -> Result<Commands, S
         format: config.format.as_ref().map(file_line),
         lint: config.lint.as_ref().map(file_line),
     })
+}
+
+/// A file that a repository with Booty itself has, and what is in it. By the tree, so that a fork or another
+/// name makes no difference.
+const OWN_FILE: &str = "crates/builder/Cargo.toml";
+const OWN_NAME: &str = "name = \"booty-builder\"";
+
+/// Whether the base is Booty's own code: what is changed there is who judges the next change.
+pub(crate) async fn is_own(source: &Checkout) -> Result<bool, Stop> {
+    let file = source.base_content(OWN_FILE.as_bytes()).await.map_err(|error| refused(&error))?;
+    Ok(file.is_some_and(|bytes| {
+        String::from_utf8_lossy(&bytes).lines().any(|line| line.trim() == OWN_NAME)
+    }))
 }
 
 /// The rounds that a job has: the repository may lower the operator's number.

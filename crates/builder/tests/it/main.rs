@@ -12,6 +12,7 @@ mod entry;
 mod flow;
 mod follow_up;
 mod hostile;
+mod itself;
 mod models;
 mod played;
 mod promotion;
