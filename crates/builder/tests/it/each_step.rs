@@ -1,6 +1,7 @@
 //! A long job of three rounds, and its builder killed with SIGKILL at each of its steps: right after an entry
-//! of its journal became durable, while the model answers, while a command runs, and between what it publishes and what it then
-//! acknowledges. Each kill has a job of its own, and each job must end as the one that nobody disturbed.
+//! of its journal became durable, while the model answers, while a command runs, and between what it
+//! publishes and what it then acknowledges. Each kill has a job of its own, and each job must end as the one
+//! that nobody disturbed.
 //!
 //! Every third entry here; all of them, with `BOOTY_TEST_ALL=1`, in `make programs`.
 
