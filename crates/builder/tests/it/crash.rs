@@ -1,5 +1,5 @@
-//! A builder that is killed with SIGKILL over and over in one short job. `each_step.rs` has a long job, killed once
-//! at each of its steps.
+//! A builder that is killed with SIGKILL over and over in one short job. `each_step.rs` has a long job, killed
+//! once at each of its steps.
 
 use std::collections::BTreeSet;
 

@@ -2,6 +2,7 @@
 //! program; forge and ingress run here, because their shipped pace is GitHub's.
 
 use std::{
+    collections::{BTreeMap, HashSet},
     fs::File,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
@@ -46,7 +47,8 @@ pub(super) struct Line {
     shutdown: CancellationToken,
     services: JoinSet<()>,
     follower: JoinHandle<()>,
-    processes: Vec<Process>,
+    processes: Mutex<BTreeMap<&'static str, Process>>,
+    env: Vec<(&'static str, String)>,
     _server: LocalServer,
     folder: tempfile::TempDir,
 }
@@ -54,6 +56,11 @@ pub(super) struct Line {
 impl Line {
     /// Labels one issue for each program.
     pub(super) async fn start(model: Model) -> Self {
+        Self::with_lease(model, Duration::from_secs(30)).await
+    }
+
+    /// The same; after so long, what a killed process had in hand is given to somebody again.
+    pub(super) async fn with_lease(model: Model, lease: Duration) -> Self {
         let programs = Program::chosen();
         let folder = tempfile::tempdir().unwrap();
         let server = LocalServer::start_temporary().await.unwrap();
@@ -116,7 +123,7 @@ impl Line {
 
         let script = folder.path().join("script.json");
         std::fs::write(&script, model.script(&programs)).unwrap();
-        let env = [
+        let env = vec![
             ("NATS_URL", server.url()),
             ("BOOTY_STREAM_MAX_BYTES", STREAM_MAX_BYTES.to_string()),
             ("BOOTY_DATA_DIR", folder.path().join("data").display().to_string()),
@@ -126,16 +133,11 @@ impl Line {
             ("GITHUB_GIT_URL", sim.api_url()),
             ("MODEL", format!("script:{}", script.display())),
             ("WORKER_COUNT", "2".to_owned()),
+            ("LEASE", format!("{}s", lease.as_secs())),
             ("LOG_FORMAT", "json".to_owned()),
         ];
-        let processes = ["builder", "verifier"]
-            .map(|service| {
-                let mut env = env.to_vec();
-                env.push(("BOOTY_INSTANCE", service.to_owned()));
-                env.retain(|(name, _)| booty_service::variables::is_for(service, name));
-                Process::start(service, &env, folder.path())
-            })
-            .into();
+        let start = |service| (service, Process::start(service, &env, folder.path()));
+        let processes = Mutex::new(["builder", "verifier"].map(start).into());
 
         let labelled = Utc::now();
         for program in &programs {
@@ -154,9 +156,31 @@ impl Line {
             services,
             follower,
             processes,
+            env,
             _server: server,
             folder,
         }
+    }
+
+    /// Kills a service with SIGKILL and starts it again.
+    pub(super) fn kill(&self, service: &'static str) {
+        let mut processes = self.processes.lock().unwrap();
+        drop(processes.remove(service));
+        processes.insert(service, Process::start(service, &self.env, self.folder.path()));
+    }
+
+    /// Waits until this was said so often.
+    pub(super) async fn until_said(&self, service: &str, name: &str, times: usize) {
+        let count = || {
+            let events = self.events.lock().unwrap();
+            events.iter().filter(|event| event.service == service && event.name == name).count()
+        };
+        let said = async {
+            while count() < times {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, said).await.expect("never said");
     }
 
     /// Waits until each repository is as wanted, and then until nothing is in flight any more.
@@ -226,7 +250,7 @@ impl Line {
     }
 
     pub(super) async fn stop(mut self) {
-        self.processes.clear();
+        self.processes.lock().unwrap().clear();
         self.shutdown.cancel();
         while let Some(ended) = self.services.join_next().await {
             ended.unwrap();
@@ -271,7 +295,12 @@ async fn follow(bus: &Bus, events: &Arc<Mutex<Vec<Event>>>) -> JoinHandle<()> {
     bus.client().flush().await.unwrap();
     let events = Arc::clone(events);
     tokio::spawn(async move {
+        // What is said again after a death is refused by the stream, but was sent.
+        let mut known = HashSet::new();
         while let Some(message) = said.next().await {
+            if !known.insert(message.subject.to_string()) {
+                continue;
+            }
             events.lock().unwrap().push(Event::decode(message.payload.as_ref()).unwrap());
         }
     })
@@ -281,13 +310,19 @@ async fn follow(bus: &Bus, events: &Arc<Mutex<Vec<Event>>>) -> JoinHandle<()> {
 struct Process(Child);
 
 impl Process {
+    /// With its own part of the settings, as `booty up` hands them out.
     fn start(service: &str, env: &[(&str, String)], folder: &std::path::Path) -> Self {
-        let log = File::create(folder.join(format!("{service}.log"))).unwrap();
+        let log = folder.join(format!("{service}.log"));
+        let log = File::options().create(true).append(true).open(log).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_booty"));
         command.arg(service).env_clear();
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command.envs(env.iter().map(|(name, value)| (*name, value)));
+        let is_its = |name: &str| booty_service::variables::is_for(service, name);
+        command
+            .envs(env.iter().filter(|(name, _)| is_its(name)).map(|(name, value)| (*name, value)));
+        // Started again under the same name, it takes its own leases over.
+        command.env("BOOTY_INSTANCE", service);
         Self(command.spawn().unwrap())
     }
 }

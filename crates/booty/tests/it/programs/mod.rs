@@ -8,6 +8,8 @@ mod line;
 mod model;
 mod table;
 
+use std::time::Duration;
+
 use booty_ops::audit::Report;
 use booty_sim::{RepoView, Snapshot};
 
@@ -28,7 +30,30 @@ async fn each_program_ends_as_a_pull_request_that_was_verified() {
     let line = Line::start(Model::WrongThenRight).await;
     let (github, report) = line.settle(is_ready).await;
     for program in &line.programs {
-        repaired(&line, &github, program, Model::WrongThenRight);
+        repaired(&line, &github, program, Model::WrongThenRight, 0);
+        assert_eq!(rounds(&line, program), 2, "rounds of {}", program.name);
+    }
+    added_up(&line, &github, &report);
+    table::print(&line, &outcomes(&line, &github));
+    line.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn builder_and_verifier_are_killed_and_nothing_is_lost_or_done_twice() {
+    // A message that was in hand at five deaths would be given up.
+    const KILLS: usize = 3;
+    let line = Line::with_lease(Model::WrongThenRight, Duration::from_secs(5)).await;
+    let killing = async {
+        for times in 1..=KILLS {
+            line.until_said("builder", "command_ran", times).await;
+            line.kill("builder");
+            line.until_said("verifier", "job_enqueued", times).await;
+            line.kill("verifier");
+        }
+    };
+    let ((github, report), ()) = tokio::join!(line.settle(is_ready), killing);
+    for program in &line.programs {
+        repaired(&line, &github, program, Model::WrongThenRight, KILLS);
         assert_eq!(rounds(&line, program), 2, "rounds of {}", program.name);
     }
     added_up(&line, &github, &report);
@@ -41,7 +66,7 @@ async fn a_repair_that_comes_with_the_missing_tests_is_verified_by_them() {
     let line = Line::start(Model::RightWithTests).await;
     let (github, report) = line.settle(is_ready).await;
     for program in &line.programs {
-        repaired(&line, &github, program, Model::RightWithTests);
+        repaired(&line, &github, program, Model::RightWithTests, 0);
         assert_eq!(rounds(&line, program), 1, "rounds of {}", program.name);
     }
     added_up(&line, &github, &report);
@@ -110,7 +135,7 @@ fn one_outcome(repo: &RepoView) {
 
 /// One issue, one pull request with the repair and nothing else, one check run, one label, one comment, and
 /// no question asked twice.
-fn repaired(line: &Line, github: &Snapshot, program: &Program, model: Model) {
+fn repaired(line: &Line, github: &Snapshot, program: &Program, model: Model, kills: usize) {
     let name = &program.name;
     let seen = github.repo(&repo(program)).unwrap();
     one_outcome(seen);
@@ -143,6 +168,9 @@ fn repaired(line: &Line, github: &Snapshot, program: &Program, model: Model) {
     let mut asked: Vec<_> =
         line.asked().into_iter().filter(|(of, _)| *of == index).map(|(_, turn)| turn).collect();
     asked.sort_unstable();
+    // An answer that was on its way is lost with who waited for it.
+    assert!(asked.len() <= model.answers() + kills, "{name}: {asked:?}");
+    asked.dedup();
     assert_eq!(asked, (0..model.answers()).collect::<Vec<_>>(), "{name}");
 }
 
