@@ -197,6 +197,7 @@ def play_booty(program, model, script, tasks):
                     "solved": right(task, content),
                     **measured(sim, task["title"], started, ended),
                 }
+                say(f"  {name}: {results[name]}")
                 # The verifier has the machine to itself, and leaves it to the next task.
                 wait_for(f"a verdict in {repo}", lambda: is_judged(sim, repo, pull["head_sha"]))
     shutil.rmtree(folder)
@@ -266,6 +267,7 @@ def play_mini(program, peer, model, script, tasks):
                 "solved": right(task, (tree / task["file"]).read_text()) and passes(tree),
                 **measured(sim, task["title"], started, ended),
             }
+            say(f"  {name}: {results[name]}")
     shutil.rmtree(folder)
     return results
 
