@@ -128,6 +128,8 @@ def measured(sim, title, started, ended):
         "from_first_question_s": round(ended - first, 3),
         "requests": len(asked),
         "tokens_sent": sum(one["tokens"] for one in asked),
+        "tokens_not_cached": sum(one["usage"]["input_tokens"] for one in asked),
+        "tokens_answered": sum(one["usage"]["output_tokens"] for one in asked),
         "largest_request_tokens": max(one["tokens"] for one in asked),
     }
 
@@ -279,31 +281,38 @@ def version_of(peer):
     return found.stdout.strip() or "unknown"
 
 
+COLUMNS = {
+    "play": "play",
+    "side": "side",
+    "solved": "solved",
+    "requests": "requests",
+    "tokens_sent": "tokens sent",
+    "tokens_not_cached": "not cached",
+    "tokens_answered": "answered",
+    "largest_request_tokens": "largest",
+    "wall_s": "wall s",
+    "from_first_question_s": "from first question s",
+}
+
+
 def table(report):
-    lines = [
-        f"{'play':9} {'side':6} {'solved':>7} {'requests':>9} {'tokens sent':>12} {'largest':>8} "
-        f"{'wall s':>8} {'from first question s':>22}",
-    ]
-    for row in report["rows"]:
-        lines.append(
-            f"{row['play']:9} {row['side']:6} {row['solved']:>7} {row['requests']:>9} "
-            f"{row['tokens_sent']:>12} {row['largest_request_tokens']:>8} {row['wall_s']:>8} "
-            f"{row['from_first_question_s']:>22}"
-        )
-    return "\n".join(lines)
+    rows = [COLUMNS, *report["rows"]]
+    widths = {key: max(len(str(one[key])) for one in rows) for key in COLUMNS}
+    return "\n".join(
+        "  ".join(str(one[key]).rjust(widths[key]) for key in COLUMNS) for one in rows
+    )
 
 
 def row(play, side, runs):
     """Medians over all solved tasks of all runs, for one task."""
     every = [result for run in runs for result in run.values()]
     solved = [result for result in every if result["solved"]]
+
     def median(key):
         return round(statistics.median(one[key] for one in solved), 3) if solved else None
-    keys = ["requests", "tokens_sent", "largest_request_tokens", "wall_s", "from_first_question_s"]
-    return {
-        "play": play, "side": side, "solved": f"{len(solved)}/{len(every)}",
-        **{key: median(key) for key in keys},
-    }
+
+    sums = {"play": play, "side": side, "solved": f"{len(solved)}/{len(every)}"}
+    return sums | {key: median(key) for key in COLUMNS if key not in sums}
 
 
 def main():
