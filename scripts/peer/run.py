@@ -339,15 +339,18 @@ def main():
     if "mini" in sides:
         report["peer"] = f"mini-swe-agent {version_of(chosen.peer)}"
     for play in plays.PLAYS:
-        for side in sides:
-            runs = []
-            for number in range(chosen.runs):
+        played = {side: [] for side in sides}
+        # In turns, so that what else the machine does falls on both.
+        for number in range(chosen.runs):
+            for side in sides:
                 say(f"{play}: {side}, run {number + 1} of {chosen.runs}")
                 script = plays.HERE / "played" / f"{side}-{play}.json"
                 if side == "booty":
-                    runs.append(play_booty(chosen.booty, f"openai-chat:{model}", script, tasks))
+                    run = play_booty(chosen.booty, f"openai-chat:{model}", script, tasks)
                 else:
-                    runs.append(play_mini(chosen.booty, chosen.peer, model, script, tasks))
+                    run = play_mini(chosen.booty, chosen.peer, model, script, tasks)
+                played[side].append(run)
+        for side, runs in played.items():
             report["rows"].append(row(play, side, runs))
             report["results"].append({"play": play, "side": side, "runs": runs})
     if chosen.json:

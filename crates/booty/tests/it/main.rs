@@ -9,4 +9,5 @@ mod forward;
 mod line;
 mod operator;
 mod send;
+mod sim;
 mod verify;
