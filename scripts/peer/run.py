@@ -128,6 +128,8 @@ def measured(sim, title, started, ended):
         "from_first_question_s": round(ended - first, 3),
         "requests": len(asked),
         "tokens_sent": sum(one["tokens"] for one in asked),
+        "tokens_not_cached": sum(one["usage"]["input_tokens"] for one in asked),
+        "tokens_answered": sum(one["usage"]["output_tokens"] for one in asked),
         "largest_request_tokens": max(one["tokens"] for one in asked),
     }
 
@@ -197,6 +199,7 @@ def play_booty(program, model, script, tasks):
                     "solved": right(task, content),
                     **measured(sim, task["title"], started, ended),
                 }
+                say(f"  {name}: {results[name]}")
                 # The verifier has the machine to itself, and leaves it to the next task.
                 wait_for(f"a verdict in {repo}", lambda: is_judged(sim, repo, pull["head_sha"]))
     shutil.rmtree(folder)
@@ -266,6 +269,7 @@ def play_mini(program, peer, model, script, tasks):
                 "solved": right(task, (tree / task["file"]).read_text()) and passes(tree),
                 **measured(sim, task["title"], started, ended),
             }
+            say(f"  {name}: {results[name]}")
     shutil.rmtree(folder)
     return results
 
@@ -277,31 +281,38 @@ def version_of(peer):
     return found.stdout.strip() or "unknown"
 
 
+COLUMNS = {
+    "play": "play",
+    "side": "side",
+    "solved": "solved",
+    "requests": "requests",
+    "tokens_sent": "tokens sent",
+    "tokens_not_cached": "not cached",
+    "tokens_answered": "answered",
+    "largest_request_tokens": "largest",
+    "wall_s": "wall s",
+    "from_first_question_s": "from first question s",
+}
+
+
 def table(report):
-    lines = [
-        f"{'play':9} {'side':6} {'solved':>7} {'requests':>9} {'tokens sent':>12} {'largest':>8} "
-        f"{'wall s':>8} {'from first question s':>22}",
-    ]
-    for row in report["rows"]:
-        lines.append(
-            f"{row['play']:9} {row['side']:6} {row['solved']:>7} {row['requests']:>9} "
-            f"{row['tokens_sent']:>12} {row['largest_request_tokens']:>8} {row['wall_s']:>8} "
-            f"{row['from_first_question_s']:>22}"
-        )
-    return "\n".join(lines)
+    rows = [COLUMNS, *report["rows"]]
+    widths = {key: max(len(str(one[key])) for one in rows) for key in COLUMNS}
+    return "\n".join(
+        "  ".join(str(one[key]).rjust(widths[key]) for key in COLUMNS) for one in rows
+    )
 
 
 def row(play, side, runs):
     """Medians over all solved tasks of all runs, for one task."""
     every = [result for run in runs for result in run.values()]
     solved = [result for result in every if result["solved"]]
+
     def median(key):
         return round(statistics.median(one[key] for one in solved), 3) if solved else None
-    keys = ["requests", "tokens_sent", "largest_request_tokens", "wall_s", "from_first_question_s"]
-    return {
-        "play": play, "side": side, "solved": f"{len(solved)}/{len(every)}",
-        **{key: median(key) for key in keys},
-    }
+
+    sums = {"play": play, "side": side, "solved": f"{len(solved)}/{len(every)}"}
+    return sums | {key: median(key) for key in COLUMNS if key not in sums}
 
 
 def main():
@@ -328,15 +339,18 @@ def main():
     if "mini" in sides:
         report["peer"] = f"mini-swe-agent {version_of(chosen.peer)}"
     for play in plays.PLAYS:
-        for side in sides:
-            runs = []
-            for number in range(chosen.runs):
+        played = {side: [] for side in sides}
+        # In turns, so that what else the machine does falls on both.
+        for number in range(chosen.runs):
+            for side in sides:
                 say(f"{play}: {side}, run {number + 1} of {chosen.runs}")
                 script = plays.HERE / "played" / f"{side}-{play}.json"
                 if side == "booty":
-                    runs.append(play_booty(chosen.booty, f"openai-chat:{model}", script, tasks))
+                    run = play_booty(chosen.booty, f"openai-chat:{model}", script, tasks)
                 else:
-                    runs.append(play_mini(chosen.booty, chosen.peer, model, script, tasks))
+                    run = play_mini(chosen.booty, chosen.peer, model, script, tasks)
+                played[side].append(run)
+        for side, runs in played.items():
             report["rows"].append(row(play, side, runs))
             report["results"].append({"play": play, "side": side, "runs": runs})
     if chosen.json:

@@ -12,4 +12,5 @@ mod line;
 mod operator;
 mod programs;
 mod send;
+mod sim;
 mod verify;

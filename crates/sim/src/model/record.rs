@@ -1,5 +1,6 @@
 //! What was asked.
 
+use booty_model::Usage;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -30,6 +31,8 @@ pub struct Asked {
     pub tokens: u64,
     /// What it got.
     pub outcome: Outcome,
+    /// What the answer said that it cost; none where there was an error instead.
+    pub usage: Option<Usage>,
     /// The body; `null` when it was no JSON, or is not kept any more.
     pub body: Value,
 }

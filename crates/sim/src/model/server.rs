@@ -217,6 +217,7 @@ async fn serve(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Sent, 
         bytes: 0,
         tokens: 0,
         outcome: Outcome::Answered,
+        usage: None,
         body: Value::Null,
     };
     let answer = match request.read(&parts.headers, body, &mut asked).await {
@@ -328,6 +329,7 @@ impl Received {
         if let Some(fault) = &fault {
             reply.spoil(fault, question.max_tokens);
         }
+        asked.usage = Some(reply.usage);
         Decision::Answer {
             wait: Duration::from_millis(turn.wait_ms),
             plan: self.plan(&reply, question, fault.as_ref(), now),

@@ -31,6 +31,10 @@ async fn everything_that_was_asked_is_told() {
     assert!(matches!(outcomes[4], Outcome::Refused { status: 400, .. }), "{outcomes:?}");
     assert_eq!((told.count, told.requests[2].turn), (5, 1));
     assert_eq!(told.requests[2].body, second);
+    assert_eq!(told.requests[0].usage, None);
+    let usage = told.requests[1].usage.unwrap();
+    assert_eq!(usage.input_tokens, answer["usage"]["input_tokens"].as_u64().unwrap());
+    assert_eq!(usage.output_tokens, answer["usage"]["output_tokens"].as_u64().unwrap());
 
     let quarter = |body: &serde_json::Value| (body.to_string().len() as u64).div_ceil(4);
     assert_eq!(told.requests[2].tokens, quarter(&second));
