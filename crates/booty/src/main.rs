@@ -41,7 +41,10 @@ fn main() -> ExitCode {
     }
     // Its environment and memory hold secrets; others of the same user must not read them by /proc.
     if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
-        return report(&anyhow::Error::from(error).context("this process can't be closed to others")).into();
+        return report(
+            &anyhow::Error::from(error).context("this process can't be closed to others"),
+        )
+        .into();
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
