@@ -144,10 +144,9 @@ async fn probed(sandbox: Option<&str>) -> Seen {
     let address = model.local_addr().unwrap().to_string();
     let port = |url: &str| url.rsplit(':').next().unwrap().trim_end_matches('/').to_owned();
     let nats = port(&world.server.url());
-    let abstract_socket = format!("booty-test-{}", std::process::id());
+    let abstract_socket = format!("booty-test-{address}");
     let listening = SocketAddr::from_abstract_name(&abstract_socket).unwrap();
-    let _abstract =
-        UnixListener::bind_addr(&listening).or_else(|_| UnixListener::bind(shared.join("s")));
+    let _abstract = UnixListener::bind_addr(&listening).unwrap();
     let tcp = [
         ("nats", format!("127.0.0.1:{nats}")),
         ("github", format!("127.0.0.1:{}", port(&world.sim.api_url()))),
