@@ -20,6 +20,7 @@ use tokio::{
 use crate::{
     Backend, Error, Limits, Mount, Sandbox,
     bwrap::{Arguments, Reach},
+    cgroup::Group,
     mount,
     running::{Running, Victim},
     sandbox::{SETUP, number},
@@ -34,6 +35,9 @@ const CERTIFICATES: [&str; 4] =
     ["/etc/ssl/certs", "/etc/ssl/cert.pem", "/etc/pki/tls/certs", "/etc/pki/ca-trust/extracted"];
 /// Of `bwrap --json-status-fd`: three short lines.
 const MAX_STATUS_BYTES: u64 = 64 * 1024;
+
+/// Of what bubblewrap says when it fails.
+const MAX_SAID_BYTES: u64 = 4 * 1024;
 
 /// A program of ours, and what of the host it sees besides the system's folders, the certificates that
 /// the machine trusts, and the operator's toolchains.
@@ -117,33 +121,50 @@ impl Sandbox {
         let missing = || Error::Setup { said: "it was started without its pipes".to_owned() };
         let stdin = child.stdin.take().ok_or_else(missing)?;
         let stdout = child.stdout.take().ok_or_else(missing)?;
-        let mut stderr = child.stderr.take().ok_or_else(missing)?;
+        let stderr = child.stderr.take().ok_or_else(missing)?;
 
         let status = Receiver::from_owned_fd(status.into())
             .map_err(Error::system("read from bubblewrap"))?;
         let mut status = BufReader::new(status.take(MAX_STATUS_BYTES)).lines();
         let line = timeout(SETUP, status.next_line()).await.ok().and_then(Result::ok).flatten();
-        let Some(init) = line.and_then(|line| number(&line, "child-pid")).and_then(Pid::from_raw)
-        else {
-            let _ = child.start_kill();
-            let mut said = Vec::new();
-            let _ = timeout(SETUP, (&mut stderr).take(4096).read_to_end(&mut said)).await;
-            return Err(Error::Setup { said: String::from_utf8_lossy(&said).trim().to_owned() });
+        let init = line.and_then(|line| number(&line, "child-pid")).and_then(Pid::from_raw);
+        let watched = init.ok_or_else(|| Error::Setup { said: "no process id".to_owned() });
+        // It waits for our word, unless it fails before: then what it said is why.
+        let watched = watched.and_then(|init| self.watch_over(init));
+        let (victim, group) = match watched {
+            Ok(watched) => watched,
+            Err(error) => return Err(failed(child, stderr, error).await),
         };
-        // It waits for our word, so it is alive, and the process id is its own.
-        let victim = Victim::init(init).map_err(Error::system("watch over the cage"))?;
-        let commands = Limits::default();
-        let group = shared.groups.group(&Limits {
-            memory_bytes: commands.memory_bytes.saturating_add(OWN_MEMORY_BYTES),
-            processes: commands.processes.saturating_add(OWN_PROCESSES),
-            ..commands
-        });
-        let running = Running { child, victim, group: group.unwrap_or_default() };
-        let grouped = running.group.add(init.as_raw_nonzero().get());
-        grouped.map_err(Error::system("put the cage into its control group"))?;
+        let running = Running { child, victim, group };
         drop(block);
         let handle = CageHandle { running, status, _sandbox: self.clone() };
         Ok(Caged { stdin, stdout, stderr, handle })
+    }
+
+    /// Whom to kill, and the control group that holds all of it together.
+    fn watch_over(&self, init: Pid) -> Result<(Victim, Group), Error> {
+        let victim = Victim::init(init).map_err(Error::system("watch over the cage"))?;
+        let commands = Limits::default();
+        let limits = Limits {
+            memory_bytes: commands.memory_bytes.saturating_add(OWN_MEMORY_BYTES),
+            processes: commands.processes.saturating_add(OWN_PROCESSES),
+            ..commands
+        };
+        let group = self.parts().groups.group(&limits).unwrap_or_default();
+        let grouped = group.add(init.as_raw_nonzero().get());
+        grouped.map_err(Error::system("put the cage into its control group"))?;
+        Ok((victim, group))
+    }
+}
+
+/// Why there is no cage: what bubblewrap said, or else `error`.
+async fn failed(mut child: process::Child, stderr: ChildStderr, error: Error) -> Error {
+    let _ = child.start_kill();
+    let mut said = Vec::new();
+    let _ = timeout(SETUP, stderr.take(MAX_SAID_BYTES).read_to_end(&mut said)).await;
+    match String::from_utf8_lossy(&said).trim() {
+        "" => error,
+        said => Error::Setup { said: said.to_owned() },
     }
 }
 

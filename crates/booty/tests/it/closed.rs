@@ -46,12 +46,16 @@ fn another_process_of_the_user_does_not_read_its_environment() {
     sim.args(["sim", "--listen", "127.0.0.1:0", "--data-dir"]).arg(folder.path().join("sim"));
     let mut sim = Started(sim.spawn().unwrap());
     let mut said = String::new();
-    BufReader::new(sim.0.stdout.take().unwrap()).read_line(&mut said).unwrap();
+    // Held, or it ends at its next word.
+    let mut says = BufReader::new(sim.0.stdout.take().unwrap());
+    says.read_line(&mut said).unwrap();
     assert!(said.contains("GitHub (simulated)"), "{said}");
 
     let mut other = as_somebody("sh");
     let mut other = Started(other.args(["-c", "echo up; exec sleep 600"]).spawn().unwrap());
-    BufReader::new(other.0.stdout.take().unwrap()).read_line(&mut said).unwrap();
+    let mut other_says = BufReader::new(other.0.stdout.take().unwrap());
+    other_says.read_line(&mut said).unwrap();
     assert!(environment_of(&other.0).contains(CANARY), "the test itself can't read anything");
     assert_eq!(environment_of(&sim.0), "");
+    assert!(sim.0.try_wait().unwrap().is_none(), "it is not there any more");
 }

@@ -144,10 +144,9 @@ async fn probed(sandbox: Option<&str>) -> Seen {
     let address = model.local_addr().unwrap().to_string();
     let port = |url: &str| url.rsplit(':').next().unwrap().trim_end_matches('/').to_owned();
     let nats = port(&world.server.url());
-    let abstract_socket = format!("booty-test-{}", std::process::id());
+    let abstract_socket = format!("booty-test-{address}");
     let listening = SocketAddr::from_abstract_name(&abstract_socket).unwrap();
-    let _abstract =
-        UnixListener::bind_addr(&listening).or_else(|_| UnixListener::bind(shared.join("s")));
+    let _abstract = UnixListener::bind_addr(&listening).unwrap();
     let tcp = [
         ("nats", format!("127.0.0.1:{nats}")),
         ("github", format!("127.0.0.1:{}", port(&world.sim.api_url()))),
@@ -259,8 +258,12 @@ async fn where_no_cage_can_be_built_the_job_ends_and_the_agent_never_runs() {
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     // Sandboxes come up here; the cage, which is told by the agent's arguments, does not.
     let bwrap = folder.path().join("bwrap");
-    let text = "#!/bin/sh\ncase \"$*\" in *agent_process*) exec /usr/bin/bwrap --bind /nowhere /x \"$@\";; esac\n\
-                exec /usr/bin/bwrap \"$@\"\n";
+    let nowhere = folder.path().join("nowhere");
+    let text = format!(
+        "#!/bin/sh\ncase \"$*\" in *agent_process*) exec /usr/bin/bwrap --bind {} /x \"$@\";; esac\n\
+         exec /usr/bin/bwrap \"$@\"\n",
+        nowhere.display()
+    );
     std::fs::write(&bwrap, text).unwrap();
     std::fs::set_permissions(&bwrap, std::fs::Permissions::from_mode(0o755)).unwrap();
     let mut world = World::new(WRONG_THEN_RIGHT).await;
@@ -272,6 +275,6 @@ async fn where_no_cage_can_be_built_the_job_ends_and_the_agent_never_runs() {
     let effects = world.effects().await;
     let (label, comment) = says(&effects[0]);
     assert_eq!(label, booty_events::label::NEEDS_HUMAN);
-    assert!(comment.contains("/nowhere"), "{comment}");
+    assert!(comment.contains(nowhere.to_str().unwrap()), "{comment}");
     assert_eq!(world.asked(), Vec::<String>::new());
 }
