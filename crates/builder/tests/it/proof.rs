@@ -337,6 +337,15 @@ async fn a_command_that_names_no_test_counts_by_its_exit_code(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_same_tests_run_on_the_base_once() {
+    let turns = [done(&[edit(PYTHON.code)]), done(&[edit(("sums.py", "a * 2", "2 * a"))])];
+    let world = world_with(PYTHON.config, PYTHON.files, &turns).await;
+    let open = proposal(&world).await;
+    assert_eq!(runs(&world), ["test: exit code 0", "witness: exit code 0", "test: exit code 0"]);
+    assert!(!open.promote && open.body.contains("all that there are pass"), "{}", open.body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_stays_unproven_is_a_draft_that_says_so() {
     let idle = TEST_DOUBLE.replace("double(5), 10", "double(2), 4");
     let turns = [done(&[edit(PYTHON.code)]), done(&[write(("test_double.py", &idle))]), done(&[])];
