@@ -1,7 +1,7 @@
 //! Tests that prove a change, in the languages whose tests are read: found, missing, weakened; and what
 //! format and lint do on the way.
 
-use std::{path::PathBuf, process::Command};
+use std::{io::Write as _, path::PathBuf, process::Command};
 
 use booty_bus::{Bus, BusSettings};
 use booty_events::{
@@ -119,7 +119,7 @@ impl Case {
             tool => PathBuf::from(tool).exists().then(PathBuf::new),
         };
         let Some(toolchain) = toolchain else {
-            eprintln!("left out: there is no {} here", self.tool);
+            let _ = writeln!(std::io::stderr(), "left out: there is no {} here", self.tool);
             return None;
         };
         let mut world = world_with(self.config, self.files, turns).await;
@@ -304,6 +304,20 @@ async fn code_that_never_ends_fails_its_test_too(#[case] command: &str, #[case] 
     assert_eq!(runs(&world), ["test: exit code 0", "witness: killed: its time was over"]);
 }
 
+/// Python takes what a check compiled for the source when time and size of both are the same, and the base
+/// may have both.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_compiled_of_the_change_is_not_taken_for_the_base() {
+    let config = "version: 1\ncheck: touch -d @1 calc.py; python3 -m compileall -q .\n\
+                  test: touch -d @1 calc.py; python3 -m unittest\n";
+    let turns = [done(&[edit(("calc.py", "a - b", "a + b"))])];
+    let files = [("calc.py", CALC), ("test_calc.py", TEST_CALC)];
+    let world = world_with(config, &files, &turns).await;
+    let open = proposal(&world).await;
+    assert!(open.promote && open.body.contains("test_calc.AddTest.test_add"), "{}", open.body);
+    assert_eq!(runs(&world)[2], "witness: exit code 1");
+}
+
 #[rstest]
 #[case::passes("product", false)]
 #[case::fails("difference", true)]
@@ -320,6 +334,15 @@ async fn a_command_that_names_no_test_counts_by_its_exit_code(
     assert_eq!(open.promote, is_proven, "{}", open.body);
     assert_eq!(open.body.contains("it names no test"), is_proven, "{}", open.body);
     assert_eq!(open.body.contains("all that there are pass without it"), !is_proven);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_tests_run_on_the_base_once() {
+    let turns = [done(&[edit(PYTHON.code)]), done(&[edit(("sums.py", "a * 2", "2 * a"))])];
+    let world = world_with(PYTHON.config, PYTHON.files, &turns).await;
+    let open = proposal(&world).await;
+    assert_eq!(runs(&world), ["test: exit code 0", "witness: exit code 0", "test: exit code 0"]);
+    assert!(!open.promote && open.body.contains("all that there are pass"), "{}", open.body);
 }
 
 #[tokio::test(flavor = "multi_thread")]
