@@ -9,7 +9,7 @@ use axum::{
     Json, Router,
     extract::State,
     http::{HeaderValue, StatusCode},
-    response::{IntoResponse, Response},
+    response::IntoResponse,
     routing::post,
 };
 use booty_events::{Message as _, v1::JournalEntry};
@@ -24,7 +24,9 @@ const EDIT: &str = r#"{"path": "calc.py", "old": "return a - b", "new": "return 
 const FINISH: &str = r#"{"summary": "It adds now."}"#;
 
 /// An answer for each turn: its calls, as name and arguments; or a refusal.
-type Turns = Vec<Result<Vec<(&'static str, &'static str)>, StatusCode>>;
+type Turns = Vec<Result<Calls, StatusCode>>;
+type Calls = Vec<(&'static str, &'static str)>;
+type Refused = (StatusCode, [(&'static str, HeaderValue); 1]);
 
 #[derive(Clone)]
 struct Provider {
@@ -52,15 +54,15 @@ impl Provider {
         self.asked.lock().unwrap().clone()
     }
 
-    fn turn(&self, body: Value) -> Result<(usize, Vec<(&'static str, &'static str)>), Response> {
+    fn turn(&self, body: Value) -> Result<(usize, Calls), Refused> {
         let said = body["messages"].as_array().unwrap().iter().filter(|m| m["role"] == "assistant");
         let turn = said.count();
         self.asked.lock().unwrap().push(body);
         if let Some(wait) = self.busy.lock().unwrap().pop_front() {
-            let refusal = (StatusCode::TOO_MANY_REQUESTS, [("retry-after", wait)]);
-            return Err(refusal.into_response());
+            return Err((StatusCode::TOO_MANY_REQUESTS, [("retry-after", wait)]));
         }
-        self.turns[turn].clone().map(|calls| (turn, calls)).map_err(IntoResponse::into_response)
+        let refused = |status| (status, [("x-turn", HeaderValue::from(turn))]);
+        self.turns[turn].clone().map(|calls| (turn, calls)).map_err(refused)
     }
 }
 
@@ -79,7 +81,7 @@ async fn messages(State(provider): State<Provider>, Json(body): Json<Value>) -> 
     events.push(json!({"type": "message_delta", "delta": {"stop_reason": "tool_use"},
         "usage": {"output_tokens": 10}}));
     events.push(json!({"type": "message_stop"}));
-    Ok::<_, Response>(stream(events))
+    Ok::<_, Refused>(stream(events))
 }
 
 async fn chat(State(provider): State<Provider>, Json(body): Json<Value>) -> impl IntoResponse {
@@ -93,7 +95,7 @@ async fn chat(State(provider): State<Provider>, Json(body): Json<Value>) -> impl
         .collect();
     let choice = json!({"index": 0, "delta": {"tool_calls": calls}, "finish_reason": "tool_calls"});
     let usage = json!({"prompt_tokens": 30, "completion_tokens": 7});
-    Ok::<_, Response>(stream(vec![
+    Ok::<_, Refused>(stream(vec![
         json!({"id": "chatcmpl-1", "model": "second", "choices": [choice]}),
         json!({"id": "chatcmpl-1", "model": "second", "choices": [], "usage": usage}),
     ]))

@@ -17,6 +17,8 @@ use rstest::rstest;
 use crate::server::{Provider, Reply, fixture, question};
 
 const SILENCE: Duration = Duration::from_millis(300);
+/// Of an answer's bytes; the wire may have eight times as many.
+const LIMIT: usize = 256 * 1024;
 
 async fn ask(spec: &str, provider: &Provider, options: Options) -> Result<(), Error> {
     let options = Options { base_url: Some(provider.url.clone()), ..options };
@@ -75,25 +77,28 @@ fn endless(piece: String) -> (Reply, Arc<AtomicUsize>) {
 }
 
 #[rstest]
-#[case::text("anthropic", r#"data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"}}"#)]
-#[case::thought("anthropic", r#"data: {"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"}}"#)]
-#[case::same_call("openai-chat", r#"data: {"choices":[{"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"read","arguments":"xxxxxxxxxxxxxxxxxxxxxxxxxxxx"}}]}}]}"#)]
-#[case::pings("anthropic", r#"data: {"type":"ping"}"#)]
-#[case::comments("openai", ": nothing")]
-#[case::one_event("openai", "data: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx")]
+#[case::text("anthropic", r#"data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"}}"#, LIMIT)]
+#[case::thought("anthropic", r#"data: {"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"}}"#, LIMIT)]
+#[case::same_call("openai-chat", r#"data: {"choices":[{"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"read","arguments":"xxxxxxxxxxxxxxxxxxxxxxxxxxxx"}}]}}]}"#, LIMIT)]
+#[case::pings("anthropic", r#"data: {"type":"ping"}"#, 8 * LIMIT)]
+#[case::comments("openai", ": nothing", 8 * LIMIT)]
+#[case::one_event("openai", "data: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", 8 * LIMIT)]
 #[tokio::test]
-async fn what_does_not_end_is_cut_off(#[case] provider: &str, #[case] event: &str) {
+async fn what_does_not_end_is_cut_off(
+    #[case] provider: &str,
+    #[case] event: &str,
+    #[case] limit: usize,
+) {
     let ends = if event.ends_with('x') { "\n" } else { "\n\n" };
     let (reply, sent) = endless(format!("{event}{ends}").repeat(100));
     let server = Provider::playing([reply]).await;
-    let limit = 256 * 1024;
-    let options = Options { answer_bytes: limit, ..Options::default() };
+    let options = Options { answer_bytes: LIMIT, ..Options::default() };
     let error = ask(&format!("{provider}:m"), &server, options).await.unwrap_err();
     assert_eq!(error.class(), Class::FailFast, "{error}");
-    assert!(error.to_string().contains("longer than"), "{error}");
-    // Eight times the limit on the wire, and what the system's buffers hold.
+    assert!(error.to_string().contains(&format!("longer than {limit} bytes")), "{error}");
+    // What was read, and what the system's buffers hold.
     let sent = sent.load(Ordering::Relaxed);
-    assert!(sent < 8 * limit + 16 * 1024 * 1024, "{sent}");
+    assert!(sent < 8 * LIMIT + 16 * 1024 * 1024, "{sent}");
 }
 
 /// Each call in another place, as far apart as numbers go.
@@ -107,9 +112,9 @@ async fn a_million_calls_are_too_many() {
         Ok::<_, Infallible>(Bytes::from(event))
     });
     let server = Provider::playing([Reply::stream(stream::iter(numbers))]).await;
-    let options = Options { answer_bytes: 256 * 1024, ..Options::default() };
+    let options = Options { answer_bytes: LIMIT, ..Options::default() };
     let error = ask("ollama:m", &server, options).await.unwrap_err();
-    assert!(error.to_string().contains("longer than"), "{error}");
+    assert!(error.to_string().contains(&format!("longer than {LIMIT} bytes")), "{error}");
 }
 
 #[tokio::test]
