@@ -50,6 +50,12 @@ pub(crate) fn kept(results: Results) -> Results {
     Results { source, cases, is_whole, totals }
 }
 
+/// Whether cases may be missing because there was no room for them: within one case of the bound.
+fn may_be_cut(results: &Results) -> bool {
+    const MAX_CASE_BYTES: usize = 32 * 1024;
+    results.cases.iter().map(size).sum::<usize>() > MAX_KEPT_BYTES - MAX_CASE_BYTES
+}
+
 fn size(case: &TestCase) -> usize {
     let texts = [&case.file, &case.message, &case.detail];
     let texts: usize = texts.into_iter().flatten().map(String::len).sum();
@@ -63,6 +69,11 @@ impl Tested {
         let counted = self.results.totals.map_or(0, |totals| totals.bad());
         let failing = named.max(usize::try_from(counted).unwrap_or(usize::MAX));
         (failing > 0).then_some(failing)
+    }
+
+    /// Whether every test that ran is among the results, as far as the runner says.
+    pub(crate) fn is_kept_whole(&self) -> bool {
+        !may_be_cut(&self.results)
     }
 
     /// The first failures: name, place, why.
@@ -117,6 +128,7 @@ mod tests {
         assert!(!kept.is_whole && kept.cases.len() < 30_000, "{}", kept.cases.len());
         assert_eq!(kept.totals.map(|totals| (totals.passed, totals.failed)), Some((30_000, 30)));
         assert!(kept.cases.iter().take(30).all(|case| case.outcome == Outcome::Failed));
+        assert!(may_be_cut(&kept));
         let detailed = kept.cases.iter().filter(|case| case.detail.is_some()).count();
         assert_eq!(detailed, MAX_DETAILED);
         assert!(serde_json::to_vec(&kept).unwrap().len() < 4 * 1024 * 1024);
@@ -137,6 +149,7 @@ mod tests {
             duration: Duration::ZERO,
         };
         let tested = Tested { result, results };
+        assert!(tested.is_kept_whole());
         assert_eq!(tested.failing(), Some(9));
         let first = tested.first();
         assert_eq!(first.len(), 5);

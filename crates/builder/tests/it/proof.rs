@@ -277,6 +277,27 @@ async fn a_change_that_weakens_to_the_end_is_never_proposed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn tests_that_run_without_the_change_alone_refuse_it() {
+    let config = "version: 1\ntest: python3 -B -m unittest -v\n";
+    // The code under test says that its test does not count.
+    let skips = "    from importlib import import_module as load\n    raise load('unitt' + 'est').SkipTest('not here')";
+    let turns = [
+        done(&[edit(("sums.py", "    return a + b", skips))]),
+        done(&[
+            edit(("sums.py", skips, "    return a + b")),
+            edit(PYTHON.code),
+            write(PYTHON.test),
+        ]),
+    ];
+    let world = world_with(config, PYTHON.files, &turns).await;
+    let open = proposal(&world).await;
+    let told = told(&world);
+    let refused = "`test_sums.AddTest.test_add` ran on the base and was skipped on the head";
+    assert!(told.contains("`test guard` failed") && told.contains(refused), "{told}");
+    assert!(open.promote && open.body.contains(PYTHON.witness), "{}", open.body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_test_that_failed_before_is_witness_enough() {
     let turns = [done(&[edit(("calc.py", "a - b", "a + b"))])];
     let files = [("calc.py", CALC), ("test_calc.py", TEST_CALC)];
