@@ -188,7 +188,7 @@ async fn one_way(
     mut to: impl AsyncWrite + Unpin,
     moved: &Notify,
 ) -> io::Result<()> {
-    let mut chunk = [0; CHUNK_BYTES];
+    let mut chunk = vec![0; CHUNK_BYTES];
     loop {
         let length = from.read(&mut chunk).await?;
         if length == 0 {
