@@ -28,6 +28,8 @@ use crate::{
     stop::Stopped,
 };
 
+/// How soon an issue is asked for again whose job is being stopped.
+const STOP_LOOK: Duration = Duration::from_secs(1);
 /// The step of a job of which nothing came.
 const IGNORED: &str = "ignored";
 /// How soon a missing record of forge's is looked for again.
@@ -198,6 +200,15 @@ impl Labeled {
         Ok(way)
     }
 
+    /// Whether the job that has the issue ends by a stop that does not end what is asked for now: then the
+    /// issue is soon free.
+    async fn is_being_stopped(&self, order: &Order, holder: &str) -> Result<bool, Pause> {
+        let Ok(holder) = holder.parse::<JobId>() else { return Ok(false) };
+        let Some(job) = self.shared.jobs.get(&holder).await? else { return Ok(false) };
+        let before = Order { asked: Asked::of(&job), ..order.clone() };
+        Ok(Stopped::of(&self.shared, &before).await?.is_some())
+    }
+
     async fn is_accepted(&self, order: &Order) -> Result<bool, Pause> {
         let known = self.shared.jobs.get(&order.job).await?;
         Ok(known.is_some_and(|job| !job.service.is_empty() && job.step != IGNORED))
@@ -268,6 +279,10 @@ impl Labeled {
             return Ok(Way::No("stopped"));
         }
         if let Claimed::By(job) = claim::take(&self.shared, &order, delivery).await? {
+            if self.is_being_stopped(&order, &job).await? {
+                let why = format!("the job before, {job}, is being stopped");
+                return Err(Pause::Away { after: STOP_LOOK, why });
+            }
             tracing::info!(event = "job_active", active = job);
             return Ok(Way::No("job_active"));
         }

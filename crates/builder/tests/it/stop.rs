@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use booty_events::{
     JobId, Message as _, RepoName, bucket,
-    v1::{JobState, JournalEntry, effect::Write, journal_entry::Step},
+    v1::{Event, JobState, JournalEntry, effect::Write, journal_entry::Step},
 };
 use booty_sim::Permission;
 use serde_json::{Value, json};
@@ -223,14 +223,14 @@ async fn who_takes_the_label_away_ends_the_job() {
     world.sim.remove_label(REPO, issue, LABEL, "bob").unwrap();
     let body = of_issue(issue, "unlabeled", Some(LABEL), person("bob"));
     world.deliver_as("issues", "unlabeled", "u-6", &body).await;
-    is_stopped(&world, &job, "label_removed", "Stopped: `bob` took the trigger label away.").await;
-    sleeping(61_745, false).await;
-
-    // Set again later, the label starts a job of its own.
-    is_unclaimed(&world, issue).await;
+    // Set again at once, the label waits for the end and starts a job of its own.
+    let obeyed = |event: &Event| event.name == "stop_asked";
+    world.events.wait("the stop", obeyed).await;
     let later = world.label_later(issue, "d-2").await;
+    is_stopped(&world, &job, "label_removed", "Stopped: `bob` took the trigger label away.").await;
+    world.events.state(&world, &later, |later| later.state() == JobState::Running).await;
     sleeping(61_745, true).await;
-    assert_eq!(world.job(&later).await.unwrap().state(), JobState::Running);
+    assert_eq!(sleepers(61_745), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
