@@ -40,6 +40,12 @@ pub(crate) async fn builder() -> anyhow::Result<Exit> {
     settings.holder.clone_from(&common.holder);
     settings.agent.program = std::env::current_exe()?;
     settings.agent.args = vec!["agent".to_owned()];
+    // A model behind a certificate of the company's own. What is not there can't be shown to anybody.
+    settings.agent.certificates = ["SSL_CERT_FILE", "SSL_CERT_DIR"]
+        .into_iter()
+        .filter_map(|name| Some((name.to_owned(), std::env::var_os(name)?.into())))
+        .filter(|(_, path): &(String, std::path::PathBuf)| path.is_absolute() && path.exists())
+        .collect();
     let process = Process::start(env, common).await?;
     process.ensure().await?;
     let app = booty_builder::App::build(settings, process.bus.clone()).await?;

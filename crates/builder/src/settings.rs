@@ -1,6 +1,7 @@
 //! What the operator decides about the builder.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     str::FromStr,
     time::Duration,
@@ -132,6 +133,9 @@ pub struct AgentProgram {
     pub args: Vec<String>,
     /// What it reads besides itself and the system's folders: in its cage there is nothing else.
     pub files: Vec<PathBuf>,
+    /// Variables that say which certificates the operator trusts; their files are shown to it, too. Of the
+    /// builder's environment it gets nothing else.
+    pub certificates: BTreeMap<String, PathBuf>,
 }
 
 impl Settings {

@@ -61,6 +61,10 @@ pub(crate) async fn spawn(shared: &Shared, start: &mut Start) -> Result<Confined
         Cage { program: program.program.clone(), args: program.args.clone(), ..Cage::default() };
     cage.env.insert("PATH".to_owned(), PATH.to_owned());
     cage.mounts.extend(program.files.iter().map(|file| Mount::read_only(file, file)));
+    for (name, path) in &program.certificates {
+        cage.env.insert(name.clone(), path.display().to_string());
+        cage.mounts.push(Mount::read_only(path, path));
+    }
     for tree in [&start.source_tree, &start.run_tree] {
         cage.mounts.push(Mount::writable(tree, tree));
     }

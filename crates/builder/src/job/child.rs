@@ -67,6 +67,7 @@ impl Agent {
             .args(&program.args)
             .env_clear()
             .env("PATH", path)
+            .envs(&program.certificates)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -23,8 +23,9 @@ async fn world(turns: &str) -> World {
         .collect();
     assert!(files.len() > 500, "these are not the sources: {}", files.len());
     files.push((".booty.yml".to_owned(), CONFIG.to_owned()));
-    let files: Vec<_> = files.iter().map(|(path, text)| (path.as_str(), text.as_str(), "100644"));
-    World::with_files(&script(turns), &files.collect::<Vec<_>>()).await
+    let files: Vec<_> =
+        files.iter().map(|(path, text)| (path.as_str(), text.as_str(), "100644")).collect();
+    World::with_files(&script(turns), &files).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
