@@ -70,7 +70,7 @@ const TURNS: &str = r#"
 "#;
 const ANSWERS: usize = 12;
 /// Entries of the job's journal.
-const ENTRIES: usize = 37;
+const ENTRIES: usize = 38;
 
 /// When the builder is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -22,6 +22,7 @@ pub(crate) fn agent_program() -> AgentProgram {
         program: "/bin/sh".into(),
         args: vec!["-c".into(), script, this_program()],
         files: vec![this_program().into()],
+        ..AgentProgram::default()
     }
 }
 
@@ -34,6 +35,7 @@ pub(crate) fn probe_program(targets: &str) -> AgentProgram {
         program: "/bin/sh".into(),
         args: vec!["-c".into(), script, this_program(), targets.to_owned()],
         files: vec![this_program().into()],
+        ..AgentProgram::default()
     }
 }
 
