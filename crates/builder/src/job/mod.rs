@@ -84,8 +84,9 @@ pub(crate) async fn run(shared: &Shared, order: &Order, delivery: &Delivery) -> 
             }
             // Also the wait for a place: what is queued ends at once. What is dropped here kills the agent
             // and all that it runs, and removes the checkouts.
+            // Boxed: it is large, and would be copied around with the futures of all callers.
             let end = tokio::select! {
-                end = work_in_place(shared, order, &mut journal, delivery) => end?,
+                end = Box::pin(work_in_place(shared, order, &mut journal, delivery)) => end?,
                 stopped = Stopped::wait(shared, order) => Err(stopped),
                 () = delivery.stop.cancelled() => return Err(Pause::away("the worker stops")),
             };

@@ -42,8 +42,10 @@ const USAGE: &str = "usage: { input_tokens: 700, cache_read_tokens: 200, cache_w
 
 /// Reads until the end of days.
 fn endless() -> String {
-    let turn = format!("      - {{ {READ}, {USAGE} }}\n");
-    format!("asked_log: asked.log\nscenarios:\n  - turns:\n{}", turn.repeat(30))
+    // Each time something else, or it would be a circle.
+    let look = |n| format!("calls: [{{ tool: search, with: {{ pattern: \"nothing {n}\" }} }}]");
+    let turns: String = (0..30).map(|n| format!("      - {{ {}, {USAGE} }}\n", look(n))).collect();
+    format!("asked_log: asked.log\nscenarios:\n  - turns:\n{turns}")
 }
 
 /// Two reads, and then the right patch.

@@ -63,7 +63,7 @@ const TURNS: &str = r#"
           - { tool: finish, with: { summary: "It divides now." } }
       - calls: [{ tool: search, with: { pattern: "//" } }, { tool: list, with: { path: docs } }]
       - calls:
-          - { tool: edit, with: { path: calc.py, old: "return a // b", new: "return a + b" } }
+          - { tool: edit, with: { path: calc.py, old: "return a * b", new: "return a + b" } }
           - { tool: delete, with: { path: other.py } }
       - calls: [{ tool: run, with: { command: check } }, { tool: run, with: { command: test } }]
       - calls: [{ tool: finish, with: { summary: "It adds now." } }]

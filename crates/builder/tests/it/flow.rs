@@ -132,7 +132,8 @@ async fn always_wrong_ends_with_one_honest_outcome() {
     let (label, reason, comment) = ending(&world).await;
     assert_eq!((label.as_str(), reason.as_str()), ("booty:gave-up", "not_green"));
     assert!(comment.contains("after 3 of 3 rounds: `test` still fails (exit code 1)"), "{comment}");
-    assert!(comment.contains("ZeroDivisionError"), "{comment}");
+    // Of the better of its two attempts.
+    assert!(comment.contains("1 test failing") && comment.contains("6 != 5"), "{comment}");
     assert!(comment.contains("4 answers"), "{comment}");
     let runs = world.events.all().into_iter().filter(|event| event.name == "command_ran").count();
     assert_eq!(runs, 2, "the third round changed nothing, so nothing was run again");
