@@ -64,6 +64,7 @@ const TURNS: &str = r#"
       - calls: [{ tool: search, with: { pattern: "//" } }, { tool: list, with: { path: docs } }]
       - calls:
           - { tool: edit, with: { path: calc.py, old: "return a * b", new: "return a + b" } }
+          - { tool: write, with: { path: docs/notes.md, content: "It adds.\n" } }
           - { tool: delete, with: { path: other.py } }
       - calls: [{ tool: run, with: { command: check } }, { tool: run, with: { command: test } }]
       - calls: [{ tool: finish, with: { summary: "It adds now." } }]
@@ -332,6 +333,7 @@ impl Ground {
         }
         // Neither ids nor forge's marker, which is made of them.
         let without_ids = |text: &str| {
+            let text = text.split_once(", trace `").map_or(text, |(words, _)| words);
             let text = text.split_once("<!--").map_or(text, |(words, _)| words);
             text.replace(job.as_str(), "JOB").replace(&format!("#{}", pull.number), "#PULL")
         };

@@ -361,7 +361,7 @@ async fn as_planned(world: &World, played: &Played, ended: &Event) {
     let effect = effects.iter().find(|effect| effect.cause == played.job.as_str()).unwrap();
     let reason = match played.cases[0].ends {
         Ends::Harmless => {
-            assert_eq!(ended.name, "proposal_made", "{ids:?}: {ended:?}");
+            assert_eq!(ended.name, "proposal_made", "{ids:?}: {ended:?}: {effect:?}");
             let mut expected: Vec<&str> = vec!["calc.py"];
             expected.extend(played.cases.iter().flat_map(|case| &case.adds).map(String::as_str));
             expected.sort_unstable();
