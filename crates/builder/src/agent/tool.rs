@@ -172,92 +172,66 @@ fn read<T: DeserializeOwned>(name: &str, arguments: &Value) -> Result<T, String>
     })
 }
 
-/// All tools as they are offered to the model.
+/// All tools as they are offered to the model. They are sent with every question, so they say no more
+/// than a model needs; a call that does not fit is told more.
 pub(crate) fn specs() -> Vec<ToolSpec> {
-    let path = json!({"type": "string", "description": "Relative to the repository's top."});
+    let text = json!({"type": "string"});
+    let yes = json!({"type": "boolean"});
+    let count = json!({"type": "integer", "minimum": 1});
     vec![
         spec(
             "list",
-            "Lists a folder's entries; folders end in a slash.",
-            json!({
-                "path": {"type": "string", "description": "The folder; empty for the top."},
-                "recursive": {"type": "boolean", "description": "Everything below, too."},
-            }),
+            "Lists a folder; without `path` the top.",
+            json!({"path": text, "recursive": yes}),
             &[],
         ),
         spec(
             "read",
-            "Shows a text file's lines, each after its number and a tab.",
-            json!({
-                "path": path,
-                "from": {"type": "integer", "minimum": 1, "description": "First line, from 1."},
-                "lines": {"type": "integer", "minimum": 1, "description": "How many lines."},
-            }),
+            "Shows a file's lines after their numbers, `lines` of them, from line `from` on.",
+            json!({"path": text, "from": count, "lines": count}),
             &["path"],
         ),
         spec(
             "search",
-            "Finds lines that match a regular expression (Rust syntax: no look-around, no \
-             back-references) in all text files below a folder.",
-            json!({
-                "pattern": {"type": "string"},
-                "path": {"type": "string", "description": "A folder; empty for the top."},
-            }),
+            "Finds lines in files below `path` by a regular expression (no look-around).",
+            json!({"pattern": text, "path": text}),
             &["pattern"],
         ),
         spec(
             "edit",
-            "Replaces text in a file. `old` must be in it exactly once, white space included, \
-             unless `all` is true.",
-            json!({
-                "path": path,
-                "old": {"type": "string", "description": "What is there now, without line numbers."},
-                "new": {"type": "string", "description": "What is to be there."},
-                "all": {"type": "boolean", "description": "Replace every occurrence."},
-            }),
+            "Replaces `old`, which must be in the file exactly once as it stands there (`all`: \
+             wherever it is).",
+            json!({"path": text, "old": text, "new": text, "all": yes}),
             &["path", "old", "new"],
         ),
         spec(
             "write",
-            "Makes a file, or replaces all of it. Prefer `edit` for files that exist.",
-            json!({"path": path, "content": {"type": "string"}}),
+            "Makes a file, or replaces all of it.",
+            json!({"path": text, "content": text}),
             &["path", "content"],
         ),
-        spec("delete", "Deletes a file.", json!({"path": path}), &["path"]),
+        spec("delete", "Deletes a file.", json!({"path": text}), &["path"]),
         spec(
             RUN,
-            "Runs one of the repository's own commands in a sandbox without network, and shows how \
-             it ended and what it printed.",
-            json!({
-                "command": {"type": "string", "enum": ["check", "test"]},
-                "only": {"type": "string", "description": "Of the tests, those with this name."},
-            }),
+            "Runs a command of the repository; `only`: one test, by its name.",
+            json!({"command": {"enum": ["check", "test"]}, "only": text}),
             &["command"],
         ),
         spec(
             "finish",
-            "Says that the work is done (or that it can't be done, and why). Check and tests are \
-             run next.",
-            json!({"summary": {
-                "type": "string",
-                "description": "What was wrong, what you changed and why; for the reviewer.",
-            }}),
+            "Ends the work: done, or why it can't be. `summary` is for the reviewer.",
+            json!({"summary": text}),
             &["summary"],
         ),
     ]
 }
 
 fn spec(name: &str, description: &str, properties: Value, required: &[&str]) -> ToolSpec {
-    ToolSpec {
-        name: name.to_owned(),
-        description: description.to_owned(),
-        parameters: json!({
-            "type": "object",
-            "properties": properties,
-            "required": required,
-            "additionalProperties": false,
-        }),
+    let mut parameters = json!({"type": "object", "properties": properties});
+    if !required.is_empty() {
+        parameters["required"] = json!(required);
     }
+    ToolSpec { name: name.to_owned(), description: description.to_owned(), parameters }
 }
 
 #[cfg(test)]
@@ -293,6 +267,12 @@ mod tests {
             });
             assert_eq!(read.as_ref().map(TestName::as_str), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn what_is_sent_with_every_question_is_small() {
+        let bytes = serde_json::to_vec(&specs()).unwrap().len();
+        assert!(bytes < 1_900, "{bytes}");
     }
 
     #[test]
