@@ -136,7 +136,7 @@ fn is_of(job: &Budget, budget: &Budget) -> bool {
 
 fn of_issue(of: String, budget: &Budget, jobs: Vec<Budget>, settings: &BudgetSettings) -> Shown {
     let jobs = jobs.iter().rev().map(Row::of_run).collect();
-    let limits = settings.issue.clone().unwrap_or_default();
+    let limits = settings.issue.unwrap_or_default();
     Shown { jobs, ..shown(Scope::Issue, of, budget, &limits, settings) }
 }
 
@@ -158,7 +158,7 @@ fn of_day(
     let is_shown = |one: &Budget| !is_asked_for || is_of(one, budget);
     let issues = newest(issues, &is_shown).iter().map(Row::of_issue).collect();
     let jobs = newest(jobs, &is_shown).iter().map(Row::of_run).collect();
-    let limits = settings.day.clone().unwrap_or_default();
+    let limits = settings.day.unwrap_or_default();
     Shown { issues, jobs, ..shown(Scope::Day, day.to_string(), budget, &limits, settings) }
 }
 
@@ -169,7 +169,7 @@ fn shown(
     limits: &BudgetLimits,
     settings: &BudgetSettings,
 ) -> Shown {
-    let spent = budget.spent.clone().unwrap_or_default();
+    let spent = budget.spent.unwrap_or_default();
     let count = |used: u64, limit: Option<u64>| Used {
         used,
         limit,
@@ -237,7 +237,7 @@ impl Row {
                 let at = DateTime::from_timestamp(at.seconds, u32::try_from(at.nanos).ok()?)?;
                 Some(at.format("%Y-%m-%dT%H:%M:%SZ").to_string())
             }),
-            ..Self::new(issue_name(budget), &budget.spent.clone().unwrap_or_default())
+            ..Self::new(issue_name(budget), &budget.spent.unwrap_or_default())
         }
     }
 

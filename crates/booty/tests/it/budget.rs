@@ -89,8 +89,8 @@ fn spent(tokens: u64, calls: u64, cost_nano_usd: u64, unpriced_calls: u64) -> Sp
 fn run(name: &str, spent: &Spent, worked_ms: u64) -> Budget {
     let model = if spent.unpriced_calls > 0 { "home-made" } else { "claude-x" };
     Budget {
-        spent: Some(spent.clone()),
-        models: [(model.to_owned(), spent.clone())].into(),
+        spent: Some(*spent),
+        models: [(model.to_owned(), *spent)].into(),
         counted: [(name.to_owned(), 60)].into(),
         updated: Some(Timestamp { seconds: 1_769_860_800, nanos: 0 }),
         repository: "octo/hello".to_owned(),

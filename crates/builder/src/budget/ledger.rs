@@ -222,7 +222,7 @@ mod tests {
     }
 
     fn sum(budget: &Budget) -> (u64, u64) {
-        let spent = budget.spent.clone().unwrap_or_default();
+        let spent = budget.spent.unwrap_or_default();
         (spent.input_tokens, spent.calls)
     }
 

@@ -241,7 +241,7 @@ impl Budgets {
     }
 
     fn show(&self, scope: Scope, budget: &Budget, ceiling: &Ceiling) {
-        let spent = budget.spent.clone().unwrap_or_default();
+        let spent = budget.spent.unwrap_or_default();
         self.metrics.used(scope, &spent, ceiling);
     }
 }
