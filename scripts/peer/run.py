@@ -198,12 +198,26 @@ def play_booty(program, model, script, tasks):
                 results[name] = {
                     "solved": right(task, content),
                     **measured(sim, task["title"], started, ended),
+                    "solved_s": proposed_at(folder / "booty.log", repo) - started,
                 }
+                results[name]["solved_s"] = round(results[name]["solved_s"], 3)
                 say(f"  {name}: {results[name]}")
                 # The verifier has the machine to itself, and leaves it to the next task.
                 wait_for(f"a verdict in {repo}", lambda: is_judged(sim, repo, pull["head_sha"]))
     shutil.rmtree(folder)
     return results
+
+
+def proposed_at(log, repo):
+    """When the builder had its change and asked forge for the pull request, by its own log."""
+    for line in log.read_text().splitlines():
+        try:
+            said = json.loads(line)
+        except ValueError:
+            continue
+        if said.get("event") == "proposal_made" and f'"{repo}"' in line:
+            return datetime.fromisoformat(said["timestamp"]).timestamp()
+    raise SystemExit(f"peer bench: the builder's log has no proposal for {repo}")
 
 
 def is_up(process, log):
@@ -268,6 +282,7 @@ def play_mini(program, peer, model, script, tasks):
             results[name] = {
                 "solved": right(task, (tree / task["file"]).read_text()) and passes(tree),
                 **measured(sim, task["title"], started, ended),
+                "solved_s": round(ended - started, 3),
             }
             say(f"  {name}: {results[name]}")
     shutil.rmtree(folder)
@@ -290,6 +305,7 @@ COLUMNS = {
     "tokens_not_cached": "not cached",
     "tokens_answered": "answered",
     "largest_request_tokens": "largest",
+    "solved_s": "solved s",
     "wall_s": "wall s",
     "from_first_question_s": "from first question s",
 }

@@ -15,6 +15,10 @@ const MAX_BODY_CHARS: usize = 65_536;
 /// tail, where the summary is.
 const MAX_HEAD_BYTES: usize = 6 * 1024;
 const MAX_TAIL_BYTES: usize = 10 * 1024;
+/// Bytes of the end of an output whose failing tests are told one by one.
+const MAX_SUM_BYTES: usize = 400;
+/// Longer runs of one character are lines that a terminal is ruled with.
+const MAX_RULE_CHARS: usize = 8;
 
 /// A value that may stand in a prompt as it is. There is no way to make one of a text from outside but
 /// through the fence.
@@ -192,10 +196,10 @@ pub(crate) fn failure(
     let output = match (first.is_empty(), output.is_empty()) {
         (true, _) => output,
         (false, true) => first,
-        // The first failures are worth more than the middle of a long output.
+        // What failed first is worth more than all of a long output; its end has the runner's own sum.
         (false, false) => {
-            let (head, tail) = (MAX_HEAD_BYTES, MAX_TAIL_BYTES / 4);
-            format!("{}\n\n{}", shorten(&first, head, 0), shorten(&output, 0, tail))
+            let first = shorten(&first, MAX_HEAD_BYTES, 0);
+            format!("{first}\n\n{}", shorten(&output, 0, MAX_SUM_BYTES))
         }
     };
     let after = match after {
@@ -265,8 +269,21 @@ pub(crate) fn outside(nonce: &str, label: &str, text: impl Into<Untrusted<String
 
 /// A command's output without escape sequences, its head and tail.
 pub(crate) fn compact(output: &str) -> String {
-    let plain = without_escapes(output);
+    let plain = without_rules(&without_escapes(output));
     shorten(&plain, MAX_HEAD_BYTES, MAX_TAIL_BYTES)
+}
+
+/// Cuts `=======` and its like short: they say nothing, and are paid for with every question.
+fn without_rules(text: &str) -> String {
+    let mut short = String::with_capacity(text.len());
+    let mut run = (None, 0);
+    for c in text.chars() {
+        run = if run.0 == Some(c) { (run.0, run.1 + 1) } else { (Some(c), 1) };
+        if run.1 <= MAX_RULE_CHARS || !matches!(c, '=' | '-' | '_' | '*' | '~' | '#') {
+            short.push(c);
+        }
+    }
+    short
 }
 
 /// The first `head` and the last `tail` bytes, at borders of characters.
@@ -367,6 +384,10 @@ mod tests {
         assert_eq!(
             compact("\u{1b}[31mred\u{1b}[0m\r\n10%\r50%\rdone\nbell\u{7}"),
             "red\ndone\nbell"
+        );
+        assert_eq!(
+            compact(&format!("{} FAIL {}", "=".repeat(70), "x".repeat(20))),
+            "======== FAIL xxxxxxxxxxxxxxxxxxxx"
         );
         let long = format!("{}é{}", "a".repeat(MAX_HEAD_BYTES - 1), "b".repeat(MAX_TAIL_BYTES + 5));
         let short = compact(&long);

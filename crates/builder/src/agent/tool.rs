@@ -177,30 +177,24 @@ fn read<T: DeserializeOwned>(name: &str, arguments: &Value) -> Result<T, String>
 pub(crate) fn specs() -> Vec<ToolSpec> {
     let text = json!({"type": "string"});
     let yes = json!({"type": "boolean"});
-    let count = json!({"type": "integer", "minimum": 1});
+    let count = json!({"type": "integer"});
     vec![
-        spec(
-            "list",
-            "Lists a folder; without `path` the top.",
-            json!({"path": text, "recursive": yes}),
-            &[],
-        ),
+        spec("list", "Lists a folder.", json!({"path": text, "recursive": yes}), &[]),
         spec(
             "read",
-            "Shows a file's lines after their numbers, `lines` of them, from line `from` on.",
+            "Shows a file with line numbers: `lines` lines, beginning with line `from`.",
             json!({"path": text, "from": count, "lines": count}),
             &["path"],
         ),
         spec(
             "search",
-            "Finds lines in files below `path` by a regular expression (no look-around).",
+            "Finds lines below `path` by a regular expression (no look-around).",
             json!({"pattern": text, "path": text}),
             &["pattern"],
         ),
         spec(
             "edit",
-            "Replaces `old`, which must be in the file exactly once as it stands there (`all`: \
-             wherever it is).",
+            "Replaces `old`, which must be in the file exactly once, by `new`; or `all` of them.",
             json!({"path": text, "old": text, "new": text, "all": yes}),
             &["path", "old", "new"],
         ),
@@ -213,13 +207,13 @@ pub(crate) fn specs() -> Vec<ToolSpec> {
         spec("delete", "Deletes a file.", json!({"path": text}), &["path"]),
         spec(
             RUN,
-            "Runs a command of the repository; `only`: one test, by its name.",
+            "Runs a command of the repository; `only`: one test by name.",
             json!({"command": {"enum": ["check", "test"]}, "only": text}),
             &["command"],
         ),
         spec(
             "finish",
-            "Ends the work: done, or why it can't be. `summary` is for the reviewer.",
+            "Ends the work; `summary` is for the reviewer.",
             json!({"summary": text}),
             &["summary"],
         ),
@@ -272,7 +266,7 @@ mod tests {
     #[test]
     fn what_is_sent_with_every_question_is_small() {
         let bytes = serde_json::to_vec(&specs()).unwrap().len();
-        assert!(bytes < 1_900, "{bytes}");
+        assert!(bytes < 1_700, "{bytes}");
     }
 
     #[test]
