@@ -27,7 +27,7 @@ pub(crate) fn clamp(mut answer: Answer, limits: &Limits) -> Answer {
         match part {
             Part::Reasoning { by, .. } => truncate(by, 200),
             Part::Text { text } => {
-                let fits = text.floor_char_boundary(left.min(limits.file_bytes));
+                let fits = text.floor_char_boundary(left.min(limits.text_bytes));
                 if fits < text.len() {
                     let dropped = text.len() - fits;
                     text.truncate(fits);

@@ -432,6 +432,8 @@ mod tests {
             output_bytes: 24,
             duration: Duration::from_millis(310),
         };
+        let unproven_files = ["calc.py: no new or changed test refers to it.".to_owned()];
+        insta::assert_snapshot!("unproven", unproven(&a_task(), 1, 3, &unproven_files));
         insta::assert_snapshot!(
             "failure",
             failure(&a_task(), 1, 3, &failed(result), &After::Changed)

@@ -246,6 +246,8 @@ pub(crate) struct Limits {
     pub(crate) output_tokens: u32,
     /// Bytes of one file that is written, and of the arguments of one call.
     pub(crate) file_bytes: usize,
+    /// Bytes of one text of an answer: it comes back with every later question.
+    pub(crate) text_bytes: usize,
     /// Bytes of one answer.
     pub(crate) answer_bytes: usize,
     /// Bytes of what one tool call gives back.
@@ -277,6 +279,8 @@ impl Default for Limits {
             output_tokens: 16_384,
             // Nobody reviews a larger hand-written file.
             file_bytes: 1024 * 1024,
+            // Twice what `output_tokens` hold.
+            text_bytes: 128 * 1024,
             // A quarter of a frame, so that escaping can't make it too long.
             answer_bytes: 4 * 1024 * 1024,
             // About 8,000 tokens.

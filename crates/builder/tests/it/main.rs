@@ -13,6 +13,7 @@ mod flow;
 mod follow_up;
 mod hostile;
 mod itself;
+mod model_faults;
 mod models;
 mod played;
 mod promotion;
