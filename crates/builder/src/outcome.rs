@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     order::Order,
+    ours::is_unfinished,
     stop::{How, Stopped},
 };
 
@@ -185,8 +186,14 @@ pub(crate) fn effect(order: &Order, slot: &str, write: Write, now: DateTime<Utc>
 /// saying it twice says the same.
 pub(crate) fn not_opened(order: &Order, failed: &Effect, why: &str) -> Effect {
     let why = Untrusted::new(redact(why, Redact::default()));
+    let had = match &failed.write {
+        Some(Write::OpenPullRequest(open)) if is_unfinished(open) => {
+            "I gave up, and could not even show my best attempt, which does not pass, because"
+        }
+        _ => "I have a change for this, but gave up because",
+    };
     let comment = format!(
-        "I have a change for this, but gave up because the pull request could not be opened:\n\n{}\
+        "{had} the pull request could not be opened:\n\n{}\
          \n\n{}",
         markdown::code_block(&why, MAX_QUOTED_CHARS),
         signature(order),

@@ -1,7 +1,7 @@
 //! A job's journal, played again: no model is asked, nothing of the repository's is run, and GitHub is not
 //! there. What the program that plays it, or settings given to it, would do otherwise comes out.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, pin::pin, time::Duration};
 
 use booty_bus::Bus;
 use booty_events::{
@@ -242,14 +242,16 @@ async fn play(start: Start, past: Vec<Step>) -> Result<(Report, Vec<String>), Re
         tell(&mut say, start, past).await?;
         listen(&mut hear, &mut say).await
     };
-    // Whichever ends first says how it went; the agent ends after its report.
     let agent = agent::main(stdin, stdout);
-    let (talked, ended) = tokio::join!(talk, agent);
-    match (talked, ended) {
-        (Ok(report), _) => Ok(report),
-        (Err(_), Err(error)) => Err(ReplayError::Agent(Box::new(error))),
-        (Err(error), Ok(())) => Err(ReplayError::Agent(Box::new(error))),
-    }
+    let (mut talk, mut agent) = (pin!(talk), pin!(agent));
+    let talked = tokio::select! {
+        talked = &mut talk => talked,
+        ended = &mut agent => match ended {
+            Ok(()) => talk.await,
+            Err(error) => return Err(ReplayError::Agent(Box::new(error))),
+        },
+    };
+    talked.map_err(|error| ReplayError::Agent(Box::new(error)))
 }
 
 async fn tell(

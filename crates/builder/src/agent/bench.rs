@@ -1,6 +1,9 @@
 //! The tools that look at files and change them.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use regex::RegexBuilder;
 use sha2::{Digest, Sha256};
@@ -49,6 +52,8 @@ pub(crate) struct Bench {
     tree: Tree,
     file_bytes: usize,
     touched: BTreeMap<TreePath, Content>,
+    /// Of those, the ones that could be executed at first. No tool changes that.
+    executable: BTreeSet<TreePath>,
     /// Bytes in `touched`.
     kept: usize,
     /// Counts changes.
@@ -59,7 +64,15 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn new(tree: Tree, file_bytes: usize) -> Self {
-        Self { tree, file_bytes, touched: BTreeMap::new(), kept: 0, version: 0, digest: None }
+        Self {
+            tree,
+            file_bytes,
+            touched: BTreeMap::new(),
+            executable: BTreeSet::new(),
+            kept: 0,
+            version: 0,
+            digest: None,
+        }
     }
 
     pub(crate) fn tree(&self) -> &Tree {
@@ -95,6 +108,11 @@ impl Bench {
     /// Writes what a formatter made of a file.
     pub(crate) fn rewrite(&mut self, path: &TreePath, content: &str) -> Result<(), Refused> {
         self.put(path, content.as_bytes())
+    }
+
+    /// Whether a touched file could be executed at first.
+    pub(crate) fn is_executable(&self, path: &TreePath) -> bool {
+        self.executable.contains(path)
     }
 
     /// Whether anything is different from what it was at first.
@@ -146,15 +164,21 @@ impl Bench {
 
     /// Makes the tree hold what it held then, and returns the paths that had to be changed.
     pub(crate) fn restore(&mut self, then: &Snapshot) -> Result<Vec<TreePath>, Refused> {
+        // What was touched later was as at first then.
+        let wanted = self
+            .touched
+            .iter()
+            .map(|(path, before)| (path.clone(), then.0.get(path).unwrap_or(before).clone()));
+        let mut wanted: Vec<_> =
+            wanted.filter(|(path, wanted)| self.content(path) != *wanted).collect();
+        // A file may stand where a folder is to be, or the other way round.
+        wanted.sort_by_key(|(_, wanted)| *wanted != Content::Nothing);
         let mut changed = Vec::new();
-        for (path, before) in &self.touched {
-            // What was touched later was as at first then.
-            let wanted = then.0.get(path).unwrap_or(before);
-            if self.content(path) == *wanted {
-                continue;
-            }
+        for (path, wanted) in &wanted {
             match wanted {
-                Content::File(bytes) => self.tree.write(path, bytes)?,
+                Content::File(bytes) => {
+                    self.tree.write(path, bytes, self.is_executable(path))?;
+                }
                 Content::Nothing => self.tree.delete(path)?,
                 Content::Other => {
                     return Err(Refused(format!("{path} was a link, and can't be put back")));
@@ -324,7 +348,7 @@ impl Bench {
             )));
         }
         self.remember(path)?;
-        self.tree.write(path, content)?;
+        self.tree.write(path, content, self.is_executable(path))?;
         self.version += 1;
         Ok(())
     }
@@ -354,6 +378,9 @@ impl Bench {
                 return Err(Refused("too much was changed already; no more".to_owned()));
             }
             self.kept = kept;
+        }
+        if self.tree.is_executable(path) {
+            self.executable.insert(path.clone());
         }
         self.touched.insert(path.clone(), before);
         Ok(())
@@ -523,5 +550,32 @@ mod tests {
         let touched: Vec<_> = bench.touched().map(|(path, now)| (path.to_string(), now)).collect();
         assert_eq!(touched, [("a".into(), Some(b"1".to_vec())), ("new/b".into(), Some(vec![]))]);
         assert!(bench.is_changed());
+    }
+
+    #[test]
+    fn a_state_is_put_back_with_modes_and_whatever_lies_in_the_way() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let (dir, mut bench) = bench(&[("run.sh", "echo"), ("a", "file"), ("b/c", "deep")]);
+        let script = dir.path().join("run.sh");
+        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+        bench.write(&Write { path: "run.sh".into(), content: "echo 1".into() }).unwrap();
+        let then = bench.snapshot();
+        bench.delete(&Delete { path: "run.sh".into() }).unwrap();
+        bench.delete(&Delete { path: "a".into() }).unwrap();
+        bench.write(&Write { path: "a/b".into(), content: "in a folder".into() }).unwrap();
+        bench.delete(&Delete { path: "b/c".into() }).unwrap();
+        bench.write(&Write { path: "b".into(), content: "no folder".into() }).unwrap();
+        let changed = bench.restore(&then).unwrap();
+        assert_eq!(changed.len(), 5, "{changed:?}");
+        let read = |path: &str| std::fs::read_to_string(dir.path().join(path)).unwrap();
+        assert_eq!(
+            (read("run.sh").as_str(), read("a").as_str(), read("b/c").as_str()),
+            ("echo 1", "file", "deep")
+        );
+        assert_eq!(script.metadata().unwrap().permissions().mode() & 0o777, 0o755);
+        bench.delete(&Delete { path: "run.sh".into() }).unwrap();
+        bench.write(&Write { path: "run.sh".into(), content: "echo 2".into() }).unwrap();
+        assert_eq!(script.metadata().unwrap().permissions().mode() & 0o777, 0o755);
     }
 }

@@ -53,7 +53,7 @@ pub(crate) struct Conversation<W> {
     model: String,
     usage: Usage,
     pub(super) runs: Vec<protocol::Run>,
-    habits: Habits,
+    pub(super) habits: Habits,
 }
 
 impl<W: AsyncWrite + Unpin> Conversation<W> {

@@ -66,16 +66,19 @@ pub(crate) async fn judge<W: AsyncWrite + Unpin>(
     runs: &mut Vec<Run>,
 ) -> Result<Judged, Halt> {
     use CommandName as Name;
+    let mut unformatted = None;
     if let Some(result) = runner.run_on_files(link, bench, Name::Format).await? {
         runs.push(Run::of(round, Name::Format, &result));
-        if !result.succeeded() {
-            return Ok(failed(FailureKind::Format, result));
-        }
+        unformatted = Some(result).filter(|result| !result.succeeded());
     }
-    // Reading costs nothing, and a change that bends the tests is not worth a run of them.
+    // Reading costs nothing, and a change that bends the tests is not worth a run of them; nor may one
+    // be shown to anybody because something else is wrong with it, too.
     let read = proof::read(runner, bench).await?;
     if let Some(failure) = read.as_ref().and_then(proof::weakened) {
         return Ok(Judged::Failed(failure));
+    }
+    if let Some(result) = unformatted {
+        return Ok(failed(FailureKind::Format, result));
     }
     if let Some(result) = runner.run(link, bench, Name::Check).await? {
         runs.push(Run::of(round, Name::Check, &result));

@@ -23,6 +23,8 @@ pub(crate) struct Link<W> {
     past: VecDeque<Step>,
     /// How many steps of the past were taken.
     taken: usize,
+    /// Whether the past says that the model's work ended there.
+    is_halted: bool,
 }
 
 impl<W: AsyncWrite + Unpin> Link<W> {
@@ -49,19 +51,29 @@ impl<W: AsyncWrite + Unpin> Link<W> {
                 }
             }
         }
-        Ok((Self { stdout, frames, past, taken: 0 }, *start))
+        Ok((Self { stdout, frames, past, taken: 0, is_halted: false }, *start))
     }
 
     /// The next step of the past, if there is one left.
     pub(crate) fn next_past(&mut self) -> Option<Step> {
         let step = self.past.pop_front();
         self.taken += usize::from(step.is_some());
+        self.is_halted |= matches!(step, Some(Step::Halted { .. }));
         step
     }
 
     /// The next step of the past if it is what tools gave back.
     pub(crate) fn next_past_if_tools_ran(&mut self) -> Option<Step> {
         matches!(self.past.front(), Some(Step::ToolsRan { .. })).then(|| self.next_past())?
+    }
+
+    /// The next step of the past if it is the end of the model's work.
+    pub(crate) fn next_past_if_halted(&mut self) -> Option<Step> {
+        matches!(self.past.front(), Some(Step::Halted { .. })).then(|| self.next_past())?
+    }
+
+    pub(crate) fn is_halted(&self) -> bool {
+        self.is_halted
     }
 
     /// Whether steps of the past are left.

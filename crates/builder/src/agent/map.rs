@@ -1,7 +1,11 @@
 //! A map of the repository for the model's first look: files, what they define, and the tests that
 //! touch them, the likeliest first, within a budget. A model that has one asks for less.
 
-use std::{cmp::Reverse, collections::BTreeSet, sync::LazyLock};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeSet, HashMap},
+    sync::LazyLock,
+};
 
 use booty_judge::evidence::is_test_file;
 use booty_policy::{config::Language, detect::SKIPPED};
@@ -37,7 +41,7 @@ pub(crate) fn map(tree: &Tree, task: &str, budget: usize) -> String {
     let wanted = words(task);
     let (tests, mut sources): (Vec<&File>, Vec<&File>) =
         files.iter().partition(|file| file.is_test && file.language.is_some());
-    sources.sort_by_key(|file| {
+    sources.sort_by_cached_key(|file| {
         let is_named = task.contains(&file.path);
         let hits = file.symbols.iter().filter(|symbol| wanted.contains(*symbol)).count();
         let stem = usize::from(stem(&file.path).is_some_and(|stem| wanted.contains(stem)));
@@ -47,10 +51,19 @@ pub(crate) fn map(tree: &Tree, task: &str, budget: usize) -> String {
     });
     let mut shown = String::new();
     let mut left_out = 0_usize;
-    let lines = sources.iter().map(|file| line(file, &tests));
+    let touching = touching(&sources, &tests);
+    let lines = sources.iter().map(|file| (file, false));
     // Tests are named beside what they touch; those that touch nothing known come last.
-    let alone = tests.iter().filter(|test| !sources.iter().any(|file| touches(test, file)));
-    for line in lines.chain(alone.map(|test| test.path.clone())) {
+    let named: BTreeSet<&str> =
+        touching.values().flatten().map(|test| test.path.as_str()).collect();
+    let alone = tests.iter().filter(|test| !named.contains(test.path.as_str()));
+    for (file, is_alone) in lines.chain(alone.map(|test| (test, true))) {
+        // Not even its name has room.
+        if shown.len() + file.path.len() + 1 > budget {
+            left_out += 1;
+            continue;
+        }
+        let line = if is_alone { file.path.clone() } else { line(file, &touching) };
         if shown.len() + line.len() + 1 > budget {
             left_out += 1;
             continue;
@@ -100,7 +113,25 @@ fn files(tree: &Tree) -> Vec<File> {
         .collect()
 }
 
-fn line(file: &File, tests: &[&File]) -> String {
+/// Tests by the module that they name, as whoever imports it must.
+type Touching<'a> = HashMap<(Option<Language>, &'a str), Vec<&'a File>>;
+
+fn touching<'a>(sources: &[&'a File], tests: &[&'a File]) -> Touching<'a> {
+    let mut touching: Touching<'a> = sources
+        .iter()
+        .filter_map(|file| Some(((file.language, stem(&file.path)?), Vec::new())))
+        .collect();
+    for test in tests {
+        for word in &test.words {
+            if let Some(found) = touching.get_mut(&(test.language, word.as_str())) {
+                found.push(test);
+            }
+        }
+    }
+    touching
+}
+
+fn line(file: &File, touching: &Touching<'_>) -> String {
     let mut line = file.path.clone();
     let symbols: Vec<&str> = file.symbols.iter().take(MAX_SYMBOLS).map(String::as_str).collect();
     if !symbols.is_empty() {
@@ -110,21 +141,13 @@ fn line(file: &File, tests: &[&File]) -> String {
     if file.symbols.len() > MAX_SYMBOLS {
         line.push_str(", …");
     }
-    let touching: Vec<&str> = tests
-        .iter()
-        .filter(|test| touches(test, file))
-        .take(MAX_TESTS)
-        .map(|test| test.path.as_str())
-        .collect();
+    let tests = stem(&file.path).and_then(|stem| touching.get(&(file.language, stem)));
+    let tests = tests.map(Vec::as_slice).unwrap_or_default();
+    let touching: Vec<&str> = tests.iter().take(MAX_TESTS).map(|test| test.path.as_str()).collect();
     if !touching.is_empty() {
         line.push_str(&format!(" (tests: {})", touching.join(", ")));
     }
     line
-}
-
-/// Whether a test names the file's module, as whoever imports it must.
-fn touches(test: &File, file: &File) -> bool {
-    test.language == file.language && stem(&file.path).is_some_and(|stem| test.words.contains(stem))
 }
 
 /// A file's name without its ending; of a package's own file, the package's.

@@ -77,6 +77,11 @@ impl Asker {
                 }
                 return Ok(answer);
             }
+            Some(Step::Halted { end }) => return Err(Halt::End(end)),
+            Some(other) if self.is_replay => {
+                let next = format!("a question to the model, in the place of {other},");
+                return Err(Halt::End(AgentEnd::JournalEnds { next }));
+            }
             Some(other) => {
                 return Err(Halt::End(AgentEnd::Broken {
                     why: format!("the journal has {other} where an answer is needed"),

@@ -82,7 +82,7 @@ pub(crate) fn put_back(
         }
         // Too large to be read is too large to be formatted.
         let Ok(content) = source.read(path, bench.file_bytes()) else { continue };
-        run.write(path, &content).map_err(|why| why.0)?;
+        run.write(path, &content, source.is_executable(path)).map_err(|why| why.0)?;
     }
     Ok(())
 }

@@ -318,6 +318,8 @@ pub(crate) enum Step {
         #[serde(default)]
         written: BTreeMap<String, String>,
     },
+    /// The model's work ended before it said so; what was done until then is judged after this.
+    Halted { end: AgentEnd },
     /// The tool calls of an answer were carried out.
     ToolsRan {
         /// sha256 of each result, in hexadecimal, in the order of the calls.
@@ -332,6 +334,7 @@ impl fmt::Display for Step {
             Self::ModelAnswered { .. } => f.write_str("an answer"),
             Self::CommandRan { name, .. } => write!(f, "a run of {name}"),
             Self::ToolsRan { .. } => f.write_str("results of tools"),
+            Self::Halted { .. } => f.write_str("the end of the model's work"),
         }
     }
 }

@@ -13,7 +13,8 @@ use super::{
     conversation::{Conversation, Halt, reported},
     judgement::{self, Failure, Judged},
     map, prompt,
-    protocol::{AgentEnd, Attempt, CommandName, FailureKind, FromAgent, Verdict},
+    protocol::{AgentEnd, Attempt, CommandName, FailureKind, FromAgent, Step, Verdict},
+    stuck::Habits,
     tree::Tree,
 };
 
@@ -93,6 +94,7 @@ impl<W: AsyncWrite + Unpin> Conversation<W> {
         let end = match self.go_through_rounds(&mut bench, &mut attempts).await {
             Ok(end) => end,
             Err(Halt::End(end)) if end.leaves_work() => {
+                self.note_halt(&end).await?;
                 self.judge_what_is_left(&mut bench, &mut attempts).await?;
                 end
             }
@@ -116,7 +118,11 @@ impl<W: AsyncWrite + Unpin> Conversation<W> {
             self.link.send(&FromAgent::Round(round)).await?;
             self.let_model_work(bench).await?;
             if !bench.is_changed() {
-                return Ok(AgentEnd::NoChange);
+                return Ok(match attempts.best {
+                    None => AgentEnd::NoChange,
+                    // What it took back was better than nothing.
+                    Some(_) => AgentEnd::RoundsUsed,
+                });
             }
             match self.judge(bench, attempts).await? {
                 Next::Accepted => return Ok(AgentEnd::Done),
@@ -126,6 +132,19 @@ impl<W: AsyncWrite + Unpin> Conversation<W> {
             }
         }
         Ok(AgentEnd::RoundsUsed)
+    }
+
+    /// Journals why the model's work ended early, so that a resumed job does not take what is run now for
+    /// something that it has a question before.
+    async fn note_halt(&mut self, end: &AgentEnd) -> Result<(), Halt> {
+        if self.link.is_halted() || self.link.next_past_if_halted().is_some() {
+            return Ok(());
+        }
+        // A journal of before this step was known goes on with what was run.
+        if self.link.has_past() {
+            return Ok(());
+        }
+        Ok(self.link.journal(Step::Halted { end: end.clone() }).await?)
     }
 
     /// What the model did before its end came is paid for, and to judge it costs no more questions.
@@ -157,9 +176,12 @@ impl<W: AsyncWrite + Unpin> Conversation<W> {
         let (link, runner) = (&mut self.link, &mut self.runner);
         let judged = judgement::judge(link, runner, bench, round, &mut self.runs).await?;
         // Formatting is part of a judgement, and changes files.
-        let state = bench.digest();
+        let (unformatted, state) = (state, bench.digest());
         if let Judged::Failed(failure) = &judged {
             attempts.failed.push((state, failure.clone()));
+            if unformatted != state {
+                attempts.failed.push((unformatted, failure.clone()));
+            }
         }
         let rank = Rank::from(&judged);
         let best = attempts.best.as_ref().map(|best| Rank::from(&best.judged));
@@ -189,6 +211,8 @@ impl<W: AsyncWrite + Unpin> Conversation<W> {
                             bench.restore(&best.snapshot).map_err(|why| broken(why.0))?;
                         let paths: Vec<String> = restored.iter().map(ToString::to_string).collect();
                         let paths = Untrusted::new(paths.join("\n"));
+                        // It is at that state by our doing; to look around there again is no circle.
+                        self.habits = Habits::default();
                         prompt::After::Worse { than: best.round, paths }
                     }
                     _ => prompt::After::Changed,

@@ -168,7 +168,8 @@ impl Runner {
             Trees::Base { .. } => CommandName::Witness,
         };
         if let Some(Past { result, tests, .. }) = self.past(link, name)? {
-            return Ok(Some(Tested { result, results: tests.unwrap_or_default() }));
+            let results = tests.unwrap_or_default();
+            return Ok(Some(Tested { is_past: true, result, results }));
         }
         self.make_ready(link.has_replayed(), bench, name).await?;
         let mut tested = self.test_now(bench, &line, &trees).await?;
@@ -236,12 +237,13 @@ impl Runner {
     where
         W: AsyncWrite + Unpin,
     {
-        let past = past(link, name)?;
-        if past.is_none() && self.is_replay {
-            let next = format!("a run of {name}");
-            return Err(Halt::End(AgentEnd::JournalEnds { next }));
+        match past(link, name) {
+            Ok(None) | Err(Halt::End(_)) if self.is_replay => {
+                let next = format!("a run of {name}");
+                Err(Halt::End(AgentEnd::JournalEnds { next }))
+            }
+            past => past,
         }
-        Ok(past)
     }
 
     /// Once for each process. A resumed job has a fresh tree: what setup (and check, for the tests)
@@ -367,7 +369,7 @@ impl Runner {
         results::locate(&mut results, &how.directory, &self.tree);
         let output = results::readable(&result.output);
         result.output = shorten(&output, OUTPUT_BYTES / 2, OUTPUT_BYTES / 2);
-        Tested { result, results }
+        Tested { is_past: false, result, results }
     }
 
     /// What `npm test` would read.
@@ -447,12 +449,15 @@ impl Runner {
         wanted: impl Iterator<Item = (TreePath, Option<Vec<u8>>)>,
     ) -> Result<(), Halt> {
         let tree = Tree::open(&self.tree).map_err(|error| broken(error.to_string()))?;
+        let mut wanted: Vec<_> = wanted.collect();
+        // A file may stand where a folder is to be, or the other way round.
+        wanted.sort_by_key(|(_, wanted)| wanted.is_some());
         for (path, wanted) in wanted {
             let done = match &wanted {
                 // Too large to be read is not what the model wrote.
                 Some(content) => match tree.read(&path, bench.file_bytes()) {
                     Ok(have) if have == *content => Ok(()),
-                    _ => tree.write(&path, content),
+                    _ => tree.write(&path, content, bench.is_executable(&path)),
                 },
                 None if tree.find(&path).is_ok_and(|kind| kind.is_some()) => tree.delete(&path),
                 None => Ok(()),

@@ -23,6 +23,8 @@ const MAX_FIRST_BYTES: usize = 800;
 /// One run of the tests.
 #[derive(Debug, Clone)]
 pub(crate) struct Tested {
+    /// Whether it is the past's: what it built is in a tree that is gone.
+    pub(crate) is_past: bool,
     pub(crate) result: RunResult,
     pub(crate) results: Results,
 }
@@ -148,7 +150,7 @@ mod tests {
             output_bytes: 0,
             duration: Duration::ZERO,
         };
-        let tested = Tested { result, results };
+        let tested = Tested { is_past: false, result, results };
         assert!(tested.is_kept_whole());
         assert_eq!(tested.failing(), Some(9));
         let first = tested.first();

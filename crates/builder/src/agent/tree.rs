@@ -161,12 +161,27 @@ impl Tree {
         Ok(content)
     }
 
-    /// Makes or replaces a regular file; an executable one stays executable.
-    pub(crate) fn write(&self, path: &TreePath, content: &[u8]) -> Result<(), Refused> {
+    /// Whether a regular file is there that may be executed.
+    pub(crate) fn is_executable(&self, path: &TreePath) -> bool {
+        let executable = || {
+            let (folders, name) = path.file()?;
+            Ok::<_, Refused>(self.regular(&self.folder(folders, path, false)?, name, path)?.1)
+        };
+        executable().unwrap_or(false)
+    }
+
+    /// Makes or replaces a regular file. One that is there keeps its mode, a new one is executable if
+    /// `executable` says so.
+    pub(crate) fn write(
+        &self,
+        path: &TreePath,
+        content: &[u8],
+        executable: bool,
+    ) -> Result<(), Refused> {
         let (folders, name) = path.file()?;
         let folder = self.folder(folders, path, true)?;
         let executable = match self.kind(&folder, name, path)? {
-            None => false,
+            None => executable,
             Some(_) => self.regular(&folder, name, path)?.1,
         };
         let mode = if executable { 0o755 } else { 0o644 };
@@ -188,7 +203,7 @@ impl Tree {
         })
     }
 
-    /// Removes a file or a link, never a folder.
+    /// Removes a file or a link, and the folders that it was alone in: Git knows none that are empty.
     pub(crate) fn delete(&self, path: &TreePath) -> Result<(), Refused> {
         let (folders, name) = path.file()?;
         let folder = self.folder(folders, path, false)?;
@@ -197,8 +212,23 @@ impl Tree {
             Some(Kind::Folder) => {
                 refused(format!("{path} is a folder; delete its files one by one"))
             }
-            Some(_) => fs::unlinkat(&folder, name, AtFlags::empty())
-                .map_err(|error| system(path, &error.into())),
+            Some(_) => {
+                fs::unlinkat(&folder, name, AtFlags::empty())
+                    .map_err(|error| system(path, &error.into()))?;
+                self.remove_empty(folders, path);
+                Ok(())
+            }
+        }
+    }
+
+    fn remove_empty(&self, mut folders: &[String], path: &TreePath) {
+        while let Some((name, above)) = folders.split_last() {
+            let Ok(folder) = self.folder(above, path, false) else { return };
+            // One that holds something stays.
+            if fs::unlinkat(&folder, name.as_str(), AtFlags::REMOVEDIR).is_err() {
+                return;
+            }
+            folders = above;
         }
     }
 
@@ -433,12 +463,12 @@ mod tests {
 
         for link in ["folder/secret", "file", "loop", "loop/x", "fifo", "folder"] {
             assert!(tree.read(&path(link), 100).is_err(), "{link}");
-            assert!(tree.write(&path(link), b"x").is_err(), "{link}");
+            assert!(tree.write(&path(link), b"x", false).is_err(), "{link}");
         }
-        assert!(tree.write(&path("folder/new"), b"x").is_err());
+        assert!(tree.write(&path("folder/new"), b"x", false).is_err());
         assert!(tree.delete(&path("folder/secret")).is_err());
         // A hard link is replaced, not written through.
-        tree.write(&path("hard"), b"mine").unwrap();
+        tree.write(&path("hard"), b"mine", false).unwrap();
         assert_eq!(std::fs::read(outside.join("secret")).unwrap(), b"secret");
         assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 1);
         // A link itself may go.
@@ -450,13 +480,13 @@ mod tests {
     fn files_are_made_replaced_and_found() {
         let dir = tempfile::TempDir::new().unwrap();
         let tree = Tree::open(dir.path()).unwrap();
-        tree.write(&path("a/b/c.txt"), b"one").unwrap();
+        tree.write(&path("a/b/c.txt"), b"one", false).unwrap();
         std::fs::set_permissions(
             dir.path().join("a/b/c.txt"),
             std::fs::Permissions::from_mode(0o755),
         )
         .unwrap();
-        tree.write(&path("a/b/c.txt"), b"two").unwrap();
+        tree.write(&path("a/b/c.txt"), b"two", false).unwrap();
         let mode = std::fs::metadata(dir.path().join("a/b/c.txt")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o755, "still executable");
         assert_eq!(tree.read(&path("a/b/c.txt"), 3).unwrap(), b"two");
@@ -464,8 +494,8 @@ mod tests {
         assert_eq!(tree.find(&path("a/b")), Ok(Some(Kind::Folder)));
         assert_eq!(tree.find(&path("a/x")), Ok(None));
         assert!(tree.delete(&path("a/b")).unwrap_err().0.contains("folder"));
-        assert!(tree.write(&path("a/b"), b"").unwrap_err().0.contains("folder"));
-        assert!(tree.write(&path("a/b/c.txt/d"), b"").is_err());
+        assert!(tree.write(&path("a/b"), b"", false).unwrap_err().0.contains("folder"));
+        assert!(tree.write(&path("a/b/c.txt/d"), b"", false).is_err());
 
         std::fs::create_dir_all(dir.path().join("a/.git")).unwrap();
         let mut seen = Vec::new();

@@ -50,10 +50,11 @@ pub(crate) async fn decide(
     let changes = source.change_set().await.map_err(|error| workplace::refused(&error))?;
     let refused = proposal::check(&changes, &terms.config.limits, &terms.config.protected());
     Ok(match (refused, standing) {
-        (Ok(()), standing) => {
-            leak::check(source, &changes).await?;
-            Decision::Propose(standing, changes)
-        }
+        (Ok(()), standing) => match leak::check(source, &changes).await {
+            Ok(()) => Decision::Propose(standing, changes),
+            Err(Stop::End(ending)) => Decision::Ended(ending),
+            Err(stop) => return Err(stop),
+        },
         // It would not have been a good one: why it is none is the better answer.
         (Err(_), Standing::Failing(ending)) => Decision::Ended(ending),
         (Err(refused), _) => Decision::Ended(refused),
@@ -89,6 +90,12 @@ fn conclude(report: &Report, rounds: u32, unfinished: Unfinished, is_update: boo
     }
     let verdict = report.attempt.as_ref().map(|attempt| &attempt.verdict);
     match verdict {
+        Some(Verdict::Passed { witnesses, unproven })
+            if witnesses.is_empty() && unproven.is_empty() && !is_finished(&report.end) =>
+        {
+            let all = "all of it: its model did not come to say that it was done, and no test speaks for it";
+            Conclusion::Propose(Standing::Unproven(vec![all.to_owned()]))
+        }
         Some(Verdict::Passed { unproven, .. }) if unproven.is_empty() => {
             Conclusion::Propose(Standing::Proven)
         }
@@ -100,6 +107,10 @@ fn conclude(report: &Report, rounds: u32, unfinished: Unfinished, is_update: boo
         }
         _ => Conclusion::Ended(ending(report, rounds)),
     }
+}
+
+fn is_finished(end: &AgentEnd) -> bool {
+    matches!(end, AgentEnd::Done | AgentEnd::RoundsUsed)
 }
 
 /// Why a job ends without a change that passes.

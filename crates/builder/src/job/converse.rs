@@ -230,8 +230,8 @@ async fn say_step(
             }
             ("command_ran", format!("{name}: {}", result.end))
         }
-        // Each call was named when the model answered.
-        Step::ToolsRan { .. } => return Ok(()),
+        // Each call was named when the model answered, and the end of a job has a reason of its own.
+        Step::ToolsRan { .. } | Step::Halted { .. } => return Ok(()),
     };
     let event = Event { detail, attributes: attributes.into_iter().collect(), ..Event::default() };
     Ok(shared.say(order, what, &format!("step-{index}"), event).await?)

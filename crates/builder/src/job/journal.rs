@@ -6,8 +6,8 @@ use booty_bus::{Bus, Journal, JournalError};
 use booty_events::{
     JobId, Message as _,
     v1::{
-        BaseChosen, CommandRan, Effect, Ended, JournalEntry, ModelAnswered, Proposed, ToolsRan,
-        WrittenFile, journal_entry,
+        BaseChosen, CommandRan, Effect, Ended, Halted, JournalEntry, ModelAnswered, Proposed,
+        ToolsRan, WrittenFile, journal_entry,
     },
 };
 use booty_model::Usage;
@@ -179,6 +179,9 @@ impl JobJournal {
                             .collect(),
                     });
                 }
+                Some(journal_entry::Step::Halted(halted)) => steps.push(Step::Halted {
+                    end: serde_json::from_slice(&halted.end_json).map_err(broken)?,
+                }),
                 Some(journal_entry::Step::ToolsRan(ran)) => steps.push(Step::ToolsRan {
                     results: ran.result_hashes.iter().map(hex::encode).collect(),
                 }),
@@ -222,6 +225,9 @@ impl JobJournal {
                     written: written.collect(),
                 })
             }
+            Step::Halted { end } => journal_entry::Step::Halted(Halted {
+                end_json: serde_json::to_vec(end).map_err(|e| unfit(e.to_string()))?.into(),
+            }),
             Step::ToolsRan { results } => {
                 let decode = |hash: &String| hex::decode(hash).map(Into::into);
                 let hashes: Result<Vec<_>, _> = results.iter().map(decode).collect();

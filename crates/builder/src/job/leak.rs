@@ -31,7 +31,7 @@ pub(crate) async fn check(source: &Checkout, changes: &ChangeSet) -> Result<(), 
     let listed: Vec<&str> = found.iter().take(MAX_LISTED).map(String::as_str).collect();
     let ending = Ending::needs_human(
         "secret_in_change",
-        "I have a change that passes, but it adds what looks like a secret, so I do not propose it:",
+        "I have a change, but it adds what looks like a secret, so I do not propose it:",
     );
     Err(Stop::End(ending.quoting(listed.join("\n"))))
 }

@@ -297,7 +297,10 @@ async fn work(
     let worked = async {
         // A worker before this one may have been killed before it counted.
         shared.budgets.count(order, journal, None).await?;
-        if let Some(used_up) = shared.budgets.used_up(order).await? {
+        // A job that has begun may need no further question; each is asked for by itself.
+        if journal.len() == 0
+            && let Some(used_up) = shared.budgets.used_up(order).await?
+        {
             return Err(Stop::UsedUp(used_up));
         }
         let step = if journal.len() == 0 { "checkout" } else { "resuming" };
@@ -440,15 +443,7 @@ async fn attempt(
     let settings = &shared.settings;
     let rounds = place.rounds(settings.rounds);
     let limits = shared.budgets.for_job(&place.config.builder.budget).map_err(Stop::End)?;
-    let task = Task {
-        follow_up: order.follow_up.as_ref().map(|follow_up| NotAccepted {
-            number: follow_up.number,
-            of: follow_up.of,
-            findings: Untrusted::new(base.findings.clone()),
-            person: follow_up.by.is_some(),
-        }),
-        ..task(&order.repository, order.issue, &order.run(), base)
-    };
+    let task = task(&order.repository, order.issue, &order.run(), base);
     let start = converse::start(shared, task, place, rounds);
     let report = converse::converse(shared, order, journal, start, &limits).await?;
 

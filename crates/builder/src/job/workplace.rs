@@ -199,7 +199,12 @@ fn one_test_script(command: &str, runner: Runner) -> Option<String> {
         Runner::Jest | Runner::Vitest => format!("{command} -t {name}"),
         Runner::GoTest => format!("{command} -run {name}"),
         Runner::NodeTest => {
-            command.replacen("--test", &format!("--test --test-name-pattern={name}"), 1)
+            let pattern = format!("--test --test-name-pattern={name}");
+            let words = command.split(' ').map(|word| match word {
+                "--test" => pattern.as_str(),
+                word => word,
+            });
+            words.collect::<Vec<_>>().join(" ")
         }
         Runner::Mocha => format!("{command} -g {name}"),
         Runner::Other => return None,
@@ -313,6 +318,11 @@ mod tests {
                 "CI=1 go test ./...",
                 Runner::GoTest,
                 Some("CI=1 go test ./... -run \"$BOOTY_ONE_TEST\""),
+            ),
+            (
+                "node --test-reporter=spec --test",
+                Runner::NodeTest,
+                Some("node --test-reporter=spec --test --test-name-pattern=\"$BOOTY_ONE_TEST\""),
             ),
             (
                 "node --test a/",

@@ -142,3 +142,41 @@ async fn one_test_is_run_by_its_name() {
     assert!(ran[0].0 == "exit code 0" && ran[0].1.contains("Ran 1 test"), "{ran:?}");
     assert!(ran[1].0 == "exit code 1" && ran[1].1.contains("Ran 1 test"), "{ran:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_bends_the_tests_is_never_shown_whatever_else_is_wrong_with_it() {
+    let config = "version: 1\ntest: python3 -B -m unittest\nformat: 'false'\n";
+    let files = [
+        ("calc.py", CALC, "100644"),
+        ("test_calc.py", TEST_CALC, "100644"),
+        (".booty.yml", config, "100644"),
+    ];
+    let turns = r#"
+      - calls:
+          - { tool: edit, with: { path: calc.py, old: "a - b", new: "a + b" } }
+          - { tool: edit, with: { path: test_calc.py, old: "self.assertEqual(add(2, 3), 5)", new: "pass" } }
+          - { tool: finish, with: { summary: "Less of a fuss." } }
+      - text: That is all.
+      - text: Really.
+"#;
+    let world = World::with_files(&script(turns), &files).await;
+    let (_, reason, comment) = ending(&world).await;
+    assert_eq!(reason, "stuck", "{comment}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_that_takes_all_back_leaves_its_best_attempt() {
+    let world = checked(
+        r#"
+      - calls: [{ tool: edit, with: { path: calc.py, old: "a - b", new: "a * b" } }, { tool: finish, with: { summary: "It multiplies." } }]
+      - calls: [{ tool: edit, with: { path: calc.py, old: "a * b", new: "a - b" } }, { tool: finish, with: { summary: "I give up." } }]
+"#,
+    )
+    .await;
+    let running = world.start().await;
+    let (_, job) = world.labelled_issue("d-1").await;
+    assert_eq!(world.events.outcome(&job).await.name, "proposal_made");
+    let effects = world.effects().await;
+    assert!(opens(&effects[0]).body.contains("It multiplies"), "{}", opens(&effects[0]).body);
+    running.stop().await;
+}
