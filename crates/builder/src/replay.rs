@@ -242,8 +242,9 @@ async fn play(start: Start, past: Vec<Step>) -> Result<(Report, Vec<String>), Re
         tell(&mut say, start, past).await?;
         listen(&mut hear, &mut say).await
     };
-    let agent = agent::main(stdin, stdout);
-    let (mut talk, mut agent) = (pin!(talk), pin!(agent));
+    // Boxed: it is large, and would be copied around with the futures of all callers.
+    let mut agent = Box::pin(agent::main(stdin, stdout));
+    let mut talk = pin!(talk);
     let talked = tokio::select! {
         talked = &mut talk => talked,
         ended = &mut agent => match ended {
