@@ -34,8 +34,8 @@ lint:
 	 else echo "lint: cargo-deny is not installed; bans on crates are still checked by the tests"; fi
 
 docs: build ## Write the generated parts of docs/ anew
-	@$(BOOTY) docs configuration > docs/CONFIGURATION.md
-	@$(BOOTY) config schema > docs/booty.schema.json
+	@text="$$($(BOOTY) docs configuration)" && printf '%s\n' "$$text" > docs/CONFIGURATION.md
+	@text="$$($(BOOTY) config schema)" && printf '%s\n' "$$text" > docs/booty.schema.json
 
 bench: setup ## Measure ingress beside a bare probe, and a judgement beside its commands run by hand
 	cargo run --release -p booty-ingress --example bench
