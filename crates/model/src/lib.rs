@@ -11,7 +11,7 @@ use async_trait::async_trait;
 
 pub use error::{Class, Error, Setting};
 pub use message::{Answer, Message, Part, Request, StopReason, ToolResult, ToolSpec, Usage};
-pub use open::{KNOWN_PROVIDERS, Options, check, open};
+pub use open::{KNOWN_PROVIDERS, Options, check, open, usual_base_url};
 pub use price::{Price, Prices, price_of};
 
 /// Something that answers requests.

@@ -74,6 +74,13 @@ pub fn check(spec: &str, options: &Options) -> Result<(), Error> {
     }
 }
 
+/// Where the provider of `provider:name` is asked when no base URL is given. `None`: nowhere, or it is
+/// not known.
+pub fn usual_base_url(spec: &str) -> Option<&'static str> {
+    let (provider, _) = spec.split_once(':')?;
+    PROVIDERS.iter().find(|known| known.name == provider).map(|known| known.base_url)
+}
+
 fn remote(spec: &str, options: &Options) -> Result<Remote, Error> {
     let unknown =
         || Error::UnknownProvider { spec: spec.to_owned(), known: KNOWN_PROVIDERS.join(", ") };

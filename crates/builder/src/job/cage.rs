@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use booty_model::scripted::ScriptedModel;
+use booty_model::{scripted::ScriptedModel, usual_base_url};
 use booty_policy::Untrusted;
 use booty_sandbox::{Backend, Cage, Mount, Sandbox};
 
@@ -22,13 +22,6 @@ use crate::{
 const SOCKETS: &str = "/run/booty";
 const MODEL: &str = "model";
 const FALLBACK: &str = "fallback";
-/// Where providers are asked unless `MODEL_BASE_URL` says otherwise.
-const USUAL: [(&str, &str); 4] = [
-    ("anthropic", "https://api.anthropic.com"),
-    ("openai", "https://api.openai.com"),
-    ("openai-chat", "https://api.openai.com"),
-    ("ollama", "http://127.0.0.1:11434"),
-];
 /// The name of a model that answers from a file begins with this.
 const SCRIPT: &str = "script:";
 /// Where the sandbox's program is looked for. The agent's environment holds this and nothing else.
@@ -130,8 +123,7 @@ fn exit(sandbox: &Sandbox, folder: &Path, name: &str, to: Endpoint) -> Result<Ex
 /// Where a model is asked: at the operator's base URL, or where its provider usually is.
 fn endpoint(model: &str, base_url: Option<&str>) -> Result<Endpoint, Stop> {
     let provider = model.split(':').next().unwrap_or_default();
-    let usual = USUAL.iter().find(|(name, _)| *name == provider).map(|(_, url)| *url);
-    let found = match base_url.or(usual) {
+    let found = match base_url.or_else(|| usual_base_url(model)) {
         Some(url) => {
             Endpoint::of(url).map_err(|why| format!("MODEL_BASE_URL can't be used: {why}"))
         }

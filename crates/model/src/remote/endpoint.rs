@@ -15,7 +15,7 @@ const ANTHROPIC_VERSION: &str = "2023-06-01";
 pub(crate) struct Provider {
     pub(crate) name: &'static str,
     wire: Wire,
-    base_url: &'static str,
+    pub(crate) base_url: &'static str,
     /// Whether its own place wants a key.
     needs_key: bool,
 }
